@@ -1,0 +1,1 @@
+"""Inference engines behind one protocol; each SDK is imported by its own module on demand."""

@@ -1,0 +1,143 @@
+"""The protocol of an inference backend and the values that it takes and gives."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Optional, Protocol
+from collections.abc import Sequence
+
+from edge_seg.core.values import AnyArray
+from edge_seg.core.values import ArtifactFormat
+from edge_seg.core.values import ModelSpec
+from edge_seg.core.values import OutputKind
+from edge_seg.core.values import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a backend can run here.
+
+    Attributes:
+        available: SDK, driver and at least one device are usable.
+        version: version of the SDK, '' when it is missing.
+        devices: names accepted as ``device`` here, e.g. ('CPU', 'GPU.0', 'AUTO').
+        reason: why not, '' when available.
+        remedy: the install hint, '' when available.
+    """
+
+    available: bool
+    version: str = ''
+    devices: tuple[str, ...] = ()
+    reason: str = ''
+    remedy: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """How a model is compiled.
+
+    Attributes:
+        device: a name from ``Availability.devices``; 'AUTO' lets the backend choose.
+        threads: inference threads, 0 = the backend's own choice.
+        pin_threads: bind inference threads to cores. Off by default: a robot has other busy
+            processes, and two pinned processes sit on the same core.
+        precision: 'auto' leaves it to the backend; a named one is met or refused, never
+            replaced silently.
+        cache_dir: where compiled blobs are kept; None = no cache.
+        argmax_in_graph: take the winning class inside the graph, when the backend can.
+        extra: backend-specific settings as name/value pairs, passed through.
+    """
+
+    device: str = 'AUTO'
+    threads: int = 0
+    pin_threads: bool = False
+    precision: Literal['auto', 'fp32', 'fp16', 'bf16', 'int8'] = 'auto'
+    cache_dir: Optional[Path] = None
+    argmax_in_graph: bool = False
+    extra: tuple[tuple[str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class CompileReport:
+    """What compiling came to.
+
+    Attributes:
+        backend: registry name.
+        backend_version: version of the SDK.
+        device: full name of the device taken, e.g. 'CPU (Intel Xeon ...)'.
+        precision: effective precision of the computation, e.g. 'fp32'.
+        fused: what was built into the graph, e.g. ('uint8_input', 'normalise', 'argmax').
+        from_cache: True when a cached blob was loaded in place of compiling.
+    """
+
+    backend: str
+    backend_version: str
+    device: str
+    precision: str
+    fused: tuple[str, ...] = ()
+    from_cache: bool = False
+
+
+class CompiledModel(Protocol):
+    """A model ready to run. One thread at a time calls ``infer``; ``close`` comes from any."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Inputs as the caller must fill them. uint8 means raw pixels in the model's colour
+        order: normalisation happens inside. Any float dtype: the caller normalises."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Outputs as ``infer`` gives them."""
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """Meaning of ``outputs[0]``; LABELS when argmax was built into the graph."""
+
+    @property
+    def report(self) -> CompileReport:
+        """What compiling came to."""
+
+    def infer(self, tensors: Sequence[AnyArray]) -> Sequence[AnyArray]:
+        """Run one batch.
+
+        Args:
+            tensors: one C-contiguous array per input, with its shape and dtype.
+
+        Returns:
+            One array per output. They may be the backend's own buffers: valid until the next
+            call of ``infer`` or ``close``, not to be written to.
+
+        Raises:
+            InferenceFailed: the backend failed; the model may be used again.
+        """
+
+    def close(self) -> None:
+        """Free everything. Twice is fine; never raises; ``infer`` afterwards raises
+        InferenceFailed."""
+
+
+class Backend(Protocol):
+    """An inference engine."""
+
+    name: str
+    formats: tuple[ArtifactFormat, ...]
+    """Artifact formats it takes, best first."""
+
+    def probe(self) -> Availability:
+        """Say whether the backend can run here; never raises, imports its SDK on demand."""
+
+    def compile_model(
+        self, artifact: Path, spec: ModelSpec, options: CompileOptions
+    ) -> CompiledModel:
+        """Load and compile.
+
+        Args:
+            artifact: main file, in one of ``formats``.
+            spec: what the manifest declares; compared with what the file really has.
+            options: device, threads, cache and so on.
+
+        Raises:
+            BackendUnavailable: SDK, driver or device missing.
+            CompileFailed: the file cannot be read or compiled.
+            IncompatibleModel: the file's inputs or outputs are not what ``spec`` says.
+        """

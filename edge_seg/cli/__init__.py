@@ -1,0 +1,1 @@
+"""The edge_seg command line, one module per command."""

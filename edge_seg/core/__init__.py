@@ -1,0 +1,1 @@
+"""Pure image and label arithmetic: no threads, files, clock, logging or ROS."""

@@ -1,0 +1,1 @@
+"""Models on disk: manifests, the versioned store, digests and signatures."""

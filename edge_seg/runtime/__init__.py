@@ -1,0 +1,1 @@
+"""The frame flow and the model flow of one node, without ROS."""
