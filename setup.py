@@ -1,0 +1,66 @@
+"""Build and install edge_seg; all package metadata is here and in package.xml."""
+
+import os
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'edge_seg'
+SHARE = Path('share', PACKAGE)
+
+
+def shared_files(*folders):
+    """Return what lies under `folders` as data_files entries, the folders kept."""
+    entries = []
+    for top in folders:
+        for folder, subfolders, names in os.walk(top):
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith(('.', '__')))
+            # A link left from a build of an older tree may point at nothing.
+            files = [
+                os.path.join(folder, name)
+                for name in sorted(names)
+                if not name.startswith('.') and os.path.isfile(os.path.join(folder, name))
+            ]
+            if files:
+                entries.append((str(SHARE / folder), files))
+    return entries
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description=(
+        'Semantic segmentation of camera images in a lifecycle node, '
+        'with models swapped while it runs.'
+    ),
+    maintainer='edge_seg maintainers',
+    maintainer_email='maintainers@users.noreply.b-seed-a649f88f.example',
+    license='Apache-2.0',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['py.typed']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (str(SHARE), ['package.xml']),
+        *shared_files('launch', 'config', 'models'),
+    ],
+    python_requires='>=3.10',
+    install_requires=['setuptools'],
+    # numpy, OpenCV and the others come from rosdep on a robot, from requirements/ elsewhere.
+    extras_require={
+        'openvino': ['openvino>=2024.6'],
+        'tensorrt': ['tensorrt>=10.3', 'pycuda>=2025.1.2'],
+        'cuda-python': ['cuda-bindings>=12.6'],
+        'bag': ['rosbags>=0.10'],
+        # An extra, not tests_require: with new setuptools colcon would run no test and say OK.
+        'test': ['pytest', 'pytest-timeout', 'hypothesis'],
+    },
+    zip_safe=False,
+    entry_points={
+        'console_scripts': [
+            'segmentation_node = edge_seg.ros.segmentation_node:main',
+            'lifecycle_manager_node = edge_seg.ros.lifecycle_manager_node:main',
+            'camera_node = edge_seg.ros.camera_node:main',
+            'edge_seg = edge_seg.cli.main:main',
+        ],
+    },
+)
