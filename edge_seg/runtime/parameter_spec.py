@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import difflib
 import math
-from typing import Literal, TypeGuard, Union
+from typing import Literal, TypeGuard
 
 from edge_seg.errors import SettingsInvalid
 
@@ -51,11 +51,11 @@ class ParameterSpec:
         """Unit, range and choices as one text for comments and descriptions; may be ''."""
         parts = [self.unit] if self.unit else []
         if self.minimum is not None and self.maximum is not None:
-            parts.append(f'{self.minimum:g} to {self.maximum:g}')
+            parts.append(f'{self.minimum:.10g} to {self.maximum:.10g}')
         elif self.minimum is not None:
-            parts.append(f'at least {self.minimum:g}')
+            parts.append(f'at least {self.minimum:.10g}')
         elif self.maximum is not None:
-            parts.append(f'at most {self.maximum:g}')
+            parts.append(f'at most {self.maximum:.10g}')
         if self.choices:
             parts.append(' | '.join(choice or "''" for choice in self.choices))
         return ', '.join(parts)

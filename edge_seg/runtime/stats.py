@@ -1,10 +1,18 @@
 """Counts, rates and latency percentiles of the frame path, in bounded memory."""
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+import math
+import threading
 
 from edge_seg.errors import DropReason
+
+SAMPLES_KEPT = 512
+"""Newest samples of each stage and newest events of each kind, 4 KiB each. Recent counts go no
+higher; rates do, as they are taken from the distances."""
+ERROR_TEXT_LIMIT = 500
 
 
 class Stage(Enum):
@@ -23,7 +31,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StageLatency:
-    """Percentiles of one stage over its newest samples, in seconds."""
+    """Percentiles (nearest rank) of one stage over its newest samples, in seconds."""
 
     stage: Stage
     samples: int
@@ -86,36 +94,166 @@ class StatisticsSnapshot:
     last_error: LastError | None = None
 
 
+class _Ring:
+    """The newest SAMPLES_KEPT floats and how many there ever were."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._values = array('d')
+
+    def add(self, value: float) -> None:
+        if len(self._values) < SAMPLES_KEPT:
+            self._values.append(value)
+        else:
+            self._values[self.count % SAMPLES_KEPT] = value
+        self.count += 1
+
+    def oldest_first(self) -> list[float]:
+        split = self.count % len(self._values) if self._values else 0
+        return [*self._values[split:], *self._values[:split]]
+
+    @property
+    def newest(self) -> float | None:
+        return self._values[(self.count - 1) % SAMPLES_KEPT] if self.count else None
+
+
+class _Events:
+    """When something happened: totals and how often of late."""
+
+    def __init__(self) -> None:
+        self._times_s = _Ring()
+
+    @property
+    def total(self) -> int:
+        return self._times_s.count
+
+    def add(self, now_s: float) -> None:
+        self._times_s.add(now_s)
+
+    def ago_s(self, now_s: float) -> float | None:
+        newest_s = self._times_s.newest
+        return None if newest_s is None else max(0.0, now_s - newest_s)
+
+    def recent(self, now_s: float, window_s: float) -> list[float]:
+        return [t for t in self._times_s.oldest_first() if now_s - t <= window_s]
+
+
 class FrameStatistics:
-    """Collects from any thread. Every ``now_s`` is ``time.monotonic()``."""
+    """Collects from any thread. Every ``now_s`` is ``time.monotonic()``.
+
+    Args:
+        rate_window_s: over how long rates and recent counts are taken.
+    """
 
     def __init__(self, *, rate_window_s: float = 5.0) -> None:
-        raise NotImplementedError
+        self._window_s = rate_window_s
+        self._lock = threading.Lock()  # guards everything that _forget sets
+        self._error: tuple[str, float] | None = None
+        self._forget()
 
     def frame_in(self, now_s: float) -> None:
         """Count a frame that arrived."""
-        raise NotImplementedError
+        with self._lock:
+            self._in.add(now_s)
 
     def frame_dropped(self, reason: DropReason, now_s: float) -> None:
         """Count a frame that gets no mask."""
-        raise NotImplementedError
+        with self._lock:
+            self._drops[reason].add(now_s)
+            if reason is DropReason.INFERENCE_ERROR:
+                self._errors_in_a_row += 1
 
     def frames_lost(self, count: int, now_s: float) -> None:
         """Count frames that the middleware lost before they arrived (message_lost event)."""
-        raise NotImplementedError
+        with self._lock:
+            self._lost_total += count
+            for _ in range(min(count, SAMPLES_KEPT)):
+                self._lost.add(now_s)
 
     def mask_out(self, now_s: float, timings: Iterable[tuple[Stage, float]] = ()) -> None:
-        """Count a published mask and note its stage latencies in seconds."""
-        raise NotImplementedError
+        """Count a published mask and note its stage latencies in seconds (finite ones)."""
+        with self._lock:
+            self._out.add(now_s)
+            self._errors_in_a_row = 0
+            for stage, duration_s in timings:
+                if math.isfinite(duration_s):
+                    self._stages[stage].add(duration_s)
 
     def error(self, text: str, now_s: float) -> None:
         """Remember the newest error."""
-        raise NotImplementedError
+        with self._lock:
+            self._error = (text[:ERROR_TEXT_LIMIT], now_s)
 
     def snapshot(self, now_s: float) -> StatisticsSnapshot:
         """Summarise."""
-        raise NotImplementedError
+        with self._lock:
+            recent_in = self._in.recent(now_s, self._window_s)
+            recent_out = self._out.recent(now_s, self._window_s)
+            return StatisticsSnapshot(
+                frames_in=self._in.total,
+                masks_out=self._out.total,
+                recent_in=len(recent_in),
+                recent_out=len(recent_out),
+                rate_in_hz=_rate_hz(recent_in, now_s, self._window_s),
+                rate_out_hz=_rate_hz(recent_out, now_s, self._window_s),
+                drops=self._drop_counts(now_s),
+                latencies=self._latencies(),
+                last_frame_ago_s=self._in.ago_s(now_s),
+                last_mask_ago_s=self._out.ago_s(now_s),
+                errors_in_a_row=self._errors_in_a_row,
+                lost_total=self._lost_total,
+                lost_recent=len(self._lost.recent(now_s, self._window_s)),
+                last_error=self._last_error(now_s),
+            )
 
     def reset(self) -> None:
         """Forget everything, as at activation."""
-        raise NotImplementedError
+        with self._lock:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._in = _Events()
+        self._out = _Events()
+        self._lost = _Events()
+        self._lost_total = 0
+        self._drops = {reason: _Events() for reason in DropReason}
+        self._stages = {stage: _Ring() for stage in Stage}
+        self._errors_in_a_row = 0
+        self._error = None
+
+    def _drop_counts(self, now_s: float) -> tuple[DropCount, ...]:
+        return tuple(
+            DropCount(reason, events.total, len(events.recent(now_s, self._window_s)))
+            for reason, events in self._drops.items()
+            if events.total
+        )
+
+    def _latencies(self) -> tuple[StageLatency, ...]:
+        return tuple(
+            _percentiles(stage, sorted(ring.oldest_first()))
+            for stage, ring in self._stages.items()
+            if ring.count
+        )
+
+    def _last_error(self, now_s: float) -> LastError | None:
+        if self._error is None:
+            return None
+        text, at_s = self._error
+        return LastError(text, max(0.0, now_s - at_s))
+
+
+def _percentiles(stage: Stage, ascending_s: list[float]) -> StageLatency:
+    def rank(share: float) -> float:
+        return ascending_s[max(0, math.ceil(share * len(ascending_s)) - 1)]
+
+    return StageLatency(stage, len(ascending_s), rank(0.50), rank(0.95), rank(0.99))
+
+
+def _rate_hz(times_s: list[float], now_s: float, window_s: float) -> float:
+    """Events a second: by their mean distance while they go on, fading to 0 when they stop."""
+    if len(times_s) < 2 or times_s[-1] <= times_s[0]:
+        return len(times_s) / window_s
+    mean_s = (times_s[-1] - times_s[0]) / (len(times_s) - 1)
+    if now_s - times_s[-1] <= 2.0 * mean_s:
+        return 1.0 / mean_s
+    return len(times_s) / (now_s - times_s[0] + mean_s)
