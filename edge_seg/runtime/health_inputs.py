@@ -1,0 +1,62 @@
+"""What the judgement of a segmentation node rests on."""
+
+from dataclasses import dataclass
+
+from edge_seg.backends.base import CompileReport
+from edge_seg.runtime.stats import StatisticsSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthInputs:
+    """Everything that the judgement rests on.
+
+    Attributes:
+        state: label of the lifecycle state, e.g. 'active'.
+        active_for_s: seconds since the activation; 0 when not active.
+        topic: resolved name of the image topic.
+        publishers: how many publish on it.
+        reliability: what the image subscription requests, 'reliable' or 'best_effort'.
+        incompatible_publishers: nodes that offer less than that.
+        large_frames_pass: the Fast DDS profile is in use, or the middleware does not need it.
+        subscribers: how many listen to any of the outputs.
+        lazy: parameter; without subscribers nothing is computed.
+        use_sim_time: the node's clock is the topic /clock.
+        model: name@version that serves; '' = none.
+        report: what compiling it came to; None = no model.
+        loading: model that is being loaded; '' = none.
+        load_error: why the last load was refused; '' when it succeeded.
+        frame_timeout_s: parameter.
+        max_age_s: parameter.
+        max_inference_errors: parameter.
+        statistics: of the frame path since the activation.
+    """
+
+    state: str
+    topic: str
+    statistics: StatisticsSnapshot = StatisticsSnapshot()
+    active_for_s: float = 0.0
+    publishers: int = 0
+    reliability: str = 'reliable'
+    incompatible_publishers: tuple[str, ...] = ()
+    large_frames_pass: bool = False
+    subscribers: int = 0
+    lazy: bool = True
+    use_sim_time: bool = False
+    model: str = ''
+    report: CompileReport | None = None
+    loading: str = ''
+    load_error: str = ''
+    frame_timeout_s: float = 2.0
+    max_age_s: float = 1.0
+    max_inference_errors: int = 5
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing is computed because nobody listens."""
+        return self.lazy and self.subscribers == 0
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds without a frame since the activation."""
+        ago_s = self.statistics.last_frame_ago_s
+        return self.active_for_s if ago_s is None else min(ago_s, self.active_for_s)

@@ -1,0 +1,98 @@
+"""The settings of the segmentation node: all its parameters, checked, and what follows of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+import os
+from pathlib import Path
+from typing import cast, Literal
+
+from edge_seg.backends.base import CompileOptions
+from edge_seg.errors import SettingsInvalid
+from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS, validated_values
+
+NO_CACHE = 'none'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentationSettings:
+    """One field for each entry of SEGMENTATION_PARAMETERS, which says what it means."""
+
+    model: str
+    model_store: str
+    backend: Literal['auto', 'tensorrt', 'openvino', 'opencv']
+    device: str
+    precision: Literal['auto', 'fp32', 'fp16', 'bf16', 'int8']
+    threads: int
+    pin_threads: bool
+    cache_dir: str
+    argmax_in_graph: bool
+    image_transport: Literal['raw', 'compressed']
+    image_qos: Literal['auto', 'reliable', 'best_effort']
+    mask_qos: Literal['reliable', 'best_effort']
+    max_age_s: float
+    max_rate_hz: float
+    lazy: bool
+    overlay_alpha: float
+    jpeg_quality: int
+    png_compression: int
+    diagnostics_period_s: float
+    frame_timeout_s: float
+    max_inference_errors: int
+    warmup_runs: int
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object]) -> 'SegmentationSettings':
+        """Check parameter values one by one and together; what is missing has its default.
+
+        Raises:
+            SettingsInvalid: an unknown name, an invalid value, values that contradict each other.
+        """
+        checked = cast('Mapping[str, object]', validated_values(SEGMENTATION_PARAMETERS, values))
+        settings = cls(**checked)  # type: ignore[arg-type]  # types were checked by the table
+        _check_together(settings)
+        return settings
+
+    def changed(self, values: Mapping[str, object]) -> 'SegmentationSettings':
+        """Give these settings with some values replaced.
+
+        Raises:
+            SettingsInvalid: as ``from_values``.
+        """
+        present = {field.name: getattr(self, field.name) for field in fields(self)}
+        return self.from_values({**present, **values})
+
+    def cache_directory(self, environment: Mapping[str, str] = os.environ) -> Path | None:
+        """Give the folder for compiled models, which may not exist yet; None = no cache."""
+        if self.cache_dir == NO_CACHE:
+            return None
+        if self.cache_dir:
+            return Path(self.cache_dir).expanduser()
+        home = environment.get('XDG_CACHE_HOME', '')
+        # The XDG specification: a path that is not absolute counts as unset.
+        root = Path(home) if os.path.isabs(home) else Path('~/.cache').expanduser()
+        return root / 'edge_seg'
+
+    def compile_options(self, environment: Mapping[str, str] = os.environ) -> CompileOptions:
+        """Give what a backend needs to know to compile a model."""
+        return CompileOptions(
+            device='AUTO' if self.device.lower() == 'auto' else self.device,
+            threads=self.threads,
+            pin_threads=self.pin_threads,
+            precision=self.precision,
+            cache_dir=self.cache_directory(environment),
+            argmax_in_graph=self.argmax_in_graph,
+        )
+
+
+def _check_together(settings: SegmentationSettings) -> None:
+    for name in ('model', 'device'):
+        if not getattr(settings, name).strip():
+            raise SettingsInvalid(
+                f'parameter {name} is empty', remedy=f'set {name} or leave it out'
+            )
+    if settings.argmax_in_graph and settings.backend == 'opencv':
+        raise SettingsInvalid(
+            'argmax_in_graph is true with backend opencv, which cannot change a graph',
+            expected='argmax_in_graph false, or another backend',
+            remedy='set argmax_in_graph: false, or backend: auto',
+        )
