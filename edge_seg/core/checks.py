@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 import math
+from typing import cast
 
 import cv2
+from edge_seg.core.values import AnyArray, LabelArray
 import numpy as np
-
-from edge_seg.core.values import AnyArray
-from edge_seg.core.values import LabelArray
+import numpy.typing as npt
 
 
 def is_finite(outputs: Iterable[AnyArray]) -> bool:
@@ -16,9 +16,10 @@ def is_finite(outputs: Iterable[AnyArray]) -> bool:
 
 
 def has_nan(scores: AnyArray) -> bool:
-    """Tell whether a float array holds a NaN (infinities do not count)."""
-    # A sum of squares is NaN exactly when one of its terms is: one pass, no temporary.
-    if scores.dtype == np.float32 and not math.isnan(cv2.norm(scores, cv2.NORM_L2SQR)):
+    """Tell whether an array holds a NaN (infinities do not count; integers never do)."""
+    if not np.issubdtype(scores.dtype, np.floating):
+        return False
+    if scores.dtype == np.float32 and not math.isnan(_sum_of_squares(scores)):
         return False
     return bool(np.isnan(scores).any())
 
@@ -33,9 +34,15 @@ def dominant_share(labels: LabelArray, *, stride: int = 4) -> float:
     return float(counts.max() / counts.sum())
 
 
+def _sum_of_squares(array: AnyArray) -> float:
+    # NaN exactly when one of its terms is, in one pass and without a temporary: squares are not
+    # negative, so infinities cannot cancel.
+    return cv2.norm(cast(npt.NDArray[np.float32], array), cv2.NORM_L2SQR)
+
+
 def _array_is_finite(array: AnyArray) -> bool:
     if not np.issubdtype(array.dtype, np.floating):
         return True
-    if array.dtype == np.float32 and math.isfinite(cv2.norm(array, cv2.NORM_L2SQR)):
+    if array.dtype == np.float32 and math.isfinite(_sum_of_squares(array)):
         return True
     return bool(np.isfinite(array).all())

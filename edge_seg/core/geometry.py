@@ -10,17 +10,14 @@ rounded through floating point, so there is no bias and no off-by-one at the bor
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Optional, TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
+from edge_seg.core.values import LabelArray, ResizeMode, ResizeRule, Size
 import numpy as np
 import numpy.typing as npt
 
-from edge_seg.core.values import ResizeMode
-from edge_seg.core.values import ResizeRule
-from edge_seg.core.values import Size
-
-LabelT = TypeVar('LabelT', npt.NDArray[np.uint8], npt.NDArray[np.uint16])
+LabelT = TypeVar('LabelT', npt.NDArray[np.uint8], npt.NDArray[np.uint16], LabelArray)
 FloatPlane = npt.NDArray[np.float32]
 
 
@@ -105,7 +102,7 @@ def plan_geometry(camera: Size, network: Size, rule: ResizeRule) -> GeometryPlan
 
 
 def labels_to_camera(
-    labels: LabelT, plan: GeometryPlan, *, unlabelled: int, out: Optional[LabelT] = None
+    labels: LabelT, plan: GeometryPlan, *, unlabelled: int, out: LabelT | None = None
 ) -> LabelT:
     """Bring a label map to camera size: each camera pixel takes the cell its centre lies in.
 
@@ -121,12 +118,11 @@ def labels_to_camera(
     Raises:
         ValueError: ``out`` has another shape or dtype.
     """
-    result = _camera_buffer(labels, plan, out)
+    result, target = _camera_buffer(labels, plan, unlabelled, out)
     roi = plan.camera_roi
-    target = result
-    if plan.is_cropped:
-        result.fill(unlabelled)
-        target = result[roi.rows, roi.columns]
+    if labels.shape == target.shape and not plan.is_padded:
+        np.copyto(target, labels)
+        return result
     height, width = labels.shape
     columns = _nearest_cells(
         roi.width, plan.network_roi.x, plan.network_roi.width, plan.network.width, width
@@ -143,8 +139,30 @@ def labels_to_camera(
     return result
 
 
+def place_in_camera(
+    labels: LabelT, plan: GeometryPlan, *, unlabelled: int, out: LabelT | None = None
+) -> LabelT:
+    """Put labels of the camera ROI, pixel for pixel, into a map of camera size.
+
+    Args:
+        labels: (camera ROI height, camera ROI width) uint8 or uint16.
+        plan: where the ROI lies.
+        unlabelled: value of camera pixels that the network did not see.
+        out: as for ``labels_to_camera``.
+
+    Returns:
+        ``out``, or a fresh array that shares nothing with ``labels``.
+
+    Raises:
+        ValueError: ``out`` has another shape or dtype.
+    """
+    result, target = _camera_buffer(labels, plan, unlabelled, out)
+    np.copyto(target, labels)
+    return result
+
+
 def scores_to_camera(
-    plane: FloatPlane, plan: GeometryPlan, *, out: Optional[FloatPlane] = None
+    plane: FloatPlane, plan: GeometryPlan, *, out: FloatPlane | None = None
 ) -> FloatPlane:
     """Bring one plane of scores to the size of the camera ROI by bilinear interpolation.
 
@@ -196,15 +214,20 @@ def _centred(inner: Size, frame: Size) -> Roi:
     return Roi((frame.width - inner.width) // 2, (frame.height - inner.height) // 2, *inner)
 
 
-def _camera_buffer(labels: LabelT, plan: GeometryPlan, out: Optional[LabelT]) -> LabelT:
+def _camera_buffer(
+    labels: LabelT, plan: GeometryPlan, unlabelled: int, out: LabelT | None
+) -> tuple[LabelT, LabelT]:
+    """Return the map of camera size, filled outside the camera ROI, and its part inside."""
     shape = (plan.camera.height, plan.camera.width)
     if out is None:
-        return np.empty(shape, labels.dtype)
-    if out.shape != shape or out.dtype != labels.dtype:
+        out = np.empty(shape, labels.dtype)
+    elif out.shape != shape or out.dtype != labels.dtype:
         raise ValueError(
             f'out is {out.dtype} {out.shape}; a {labels.dtype} array of {shape} is needed'
         )
-    return out
+    if plan.is_cropped:
+        out.fill(unlabelled)
+    return out, out[plan.camera_roi.rows, plan.camera_roi.columns]
 
 
 @lru_cache(maxsize=64)

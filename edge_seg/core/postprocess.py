@@ -1,15 +1,34 @@
 """From a network's output to a label mask, and its confidence, at camera size."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Optional
+import math
 
-from edge_seg.core.geometry import GeometryPlan
-from edge_seg.core.values import AnyArray
-from edge_seg.core.values import LabelArray
-from edge_seg.core.values import ModelSpec
-from edge_seg.core.values import OutputKind
-from edge_seg.core.values import TensorSpec
-from edge_seg.core.values import UInt8Array
+import cv2
+from edge_seg.core.checks import has_nan
+from edge_seg.core.geometry import (
+    GeometryPlan,
+    labels_to_camera,
+    LabelT,
+    place_in_camera,
+    scores_to_camera,
+)
+from edge_seg.core.label_output import LabelReader
+from edge_seg.core.score_planes import ONE_CHANNEL, PlaneReader
+from edge_seg.core.values import (
+    AnyArray,
+    LabelArray,
+    ModelSpec,
+    OutputKind,
+    TensorSpec,
+    UInt8Array,
+)
+from edge_seg.core.winner import RunningWinner, SoftmaxShare, to_confidence
+from edge_seg.errors import InferenceFailed
+import numpy as np
+import numpy.typing as npt
+
+FloatPlane = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +47,9 @@ class LabelMask:
 class Postprocessor:
     """Turns outputs into masks; keeps its scratch memory from frame to frame.
 
-    Not thread-safe: one worker calls it.
+    With ``resample: labels`` the winner is taken in the output's resolution and scaled by nearest
+    neighbour; with ``logits`` the scores are scaled bilinearly first. Not thread-safe: one worker
+    calls it.
     """
 
     def __init__(self, output: TensorSpec, kind: OutputKind, spec: ModelSpec) -> None:
@@ -37,18 +58,35 @@ class Postprocessor:
         Args:
             output: the tensor as the compiled model gives it.
             kind: its meaning as the compiled model gives it (LABELS after an in-graph argmax).
-            spec: classes, threshold, ignore id and resampling.
+            spec: classes, threshold, ignore id and resampling. The ignore id holds for the
+                winners of score outputs too, so that a mask does not depend on where the argmax
+                is taken.
 
         Raises:
             IncompatibleModel: the output cannot be what it is declared to be.
         """
+        self._shape = output.shape
+        self._name = output.name
+        self._kind = kind
+        self._planes = PlaneReader(output, kind, spec)
+        self._labels = LabelReader(output.name, spec)
+        self._dtype = np.dtype(spec.label_dtype)
+        self._unlabelled = spec.unlabelled
+        self._ignores = spec.output.ignore_id is not None
+        self._smooth = spec.output.resample == 'logits' and kind is not OutputKind.LABELS
+        self._threshold = _threshold(spec.output.threshold, kind)
+        self._winner = RunningWinner()
+        self._share = SoftmaxShare()
+        self._small: LabelArray = np.empty(0, np.uint8)
+        self._scaled = np.empty((0, 0), np.float32)
 
     @property
     def has_confidence(self) -> bool:
         """False for label outputs: the winner's score never leaves the network."""
+        return self._kind is not OutputKind.LABELS
 
     def labels(
-        self, tensor: AnyArray, plan: GeometryPlan, *, out: Optional[LabelArray] = None
+        self, tensor: AnyArray, plan: GeometryPlan, *, out: LabelArray | None = None
     ) -> LabelArray:
         """Make the mask of one frame.
 
@@ -64,15 +102,18 @@ class Postprocessor:
         Raises:
             InferenceFailed: the tensor has another shape than declared, holds NaN, or holds
                 labels outside the class table.
+            ValueError: ``out`` has another shape or dtype.
         """
+        planes = self._read(tensor)
+        return self._to_camera(self._decide(planes, plan), plan, self._unlabelled, out)
 
     def labels_and_confidence(
         self,
         tensor: AnyArray,
         plan: GeometryPlan,
         *,
-        out: Optional[LabelArray] = None,
-        confidence_out: Optional[UInt8Array] = None,
+        out: LabelArray | None = None,
+        confidence_out: UInt8Array | None = None,
     ) -> LabelMask:
         """Make the mask of one frame with the probability of each pixel's winner.
 
@@ -81,3 +122,84 @@ class Postprocessor:
         Raises:
             ValueError: ``has_confidence`` is False.
         """
+        if not self.has_confidence:
+            raise ValueError(f'output {self._name} holds labels; there is no confidence in it')
+        planes = self._read(tensor)
+        winners = self._decide(planes, plan)
+        certainty = self._certainty(planes, winners, plan)
+        if self._ignores:
+            certainty[winners == self._unlabelled] = 0
+        labels = self._to_camera(winners, plan, self._unlabelled, out)
+        return LabelMask(labels, self._to_camera(certainty, plan, 0, confidence_out))
+
+    def _read(self, tensor: AnyArray) -> AnyArray:
+        """Check one output and give it as planes, (C, h, w)."""
+        if tensor.shape != self._shape:
+            raise InferenceFailed(
+                f'output {self._name} has shape {tensor.shape}', expected=f'{self._shape}'
+            )
+        planes = self._planes.read(tensor)
+        if has_nan(planes):
+            raise InferenceFailed(
+                f'output {self._name} holds NaN',
+                remedy='the model is damaged, or overflows at this precision (try fp32)',
+            )
+        return planes
+
+    def _decide(self, planes: AnyArray, plan: GeometryPlan) -> LabelArray:
+        """Return the winners, in the output's resolution or in that of the camera ROI."""
+        if self._kind is OutputKind.LABELS:
+            return self._labels.read(planes[0])
+        scaled = self._in_resolution(planes, plan)
+        first = next(scaled)
+        if self._small.shape != first.shape:
+            self._small = np.empty(first.shape, self._dtype)
+        if self._kind in ONE_CHANNEL:
+            np.greater_equal(first, self._threshold, out=self._small.view(np.bool_))
+        else:
+            self._winner.start(self._small)
+            self._winner.offer(first)
+            for plane in scaled:
+                self._winner.offer(plane)
+        return self._labels.ignore(self._small)
+
+    def _in_resolution(self, planes: AnyArray, plan: GeometryPlan) -> Iterator[FloatPlane]:
+        """Give each plane as the winner is taken from it; valid until the next one."""
+        if not self._smooth:
+            yield from planes
+            return
+        shape = (plan.camera_roi.height, plan.camera_roi.width)
+        if self._scaled.shape != shape:
+            self._scaled = np.empty(shape, np.float32)
+        for plane in planes:
+            yield scores_to_camera(plane, plan, out=self._scaled)
+
+    def _certainty(self, planes: AnyArray, winners: LabelArray, plan: GeometryPlan) -> UInt8Array:
+        """Return the winners' probabilities times 255, in the winners' resolution."""
+        if self._kind is OutputKind.LOGITS:
+            return self._share.confidence(self._in_resolution(planes, plan), self._winner.best)
+        if self._kind is OutputKind.PROBABILITIES:
+            return to_confidence(self._winner.best)
+        plane = next(self._in_resolution(planes, plan))
+        if self._kind is OutputKind.SIGMOID:
+            return to_confidence(np.where(winners == 1, plane, 1 - plane))
+        # sigmoid(-x) = 1 - sigmoid(x); exp may overflow to inf, which divides to 0.
+        rising = cv2.exp(np.where(winners == 1, -plane, plane))
+        return to_confidence(np.float32(1) / (np.float32(1) + rising))
+
+    def _to_camera(
+        self, winners: LabelT, plan: GeometryPlan, unseen: int, out: LabelT | None
+    ) -> LabelT:
+        """Bring labels or confidence to camera size, into ``out`` or a fresh array."""
+        if not self._smooth:
+            return labels_to_camera(winners, plan, unlabelled=unseen, out=out)
+        return place_in_camera(winners, plan, unlabelled=unseen, out=out)
+
+
+def _threshold(probability: float, kind: OutputKind) -> np.float32:
+    """Return the value of the network's output from which a pixel is class 1."""
+    if kind is not OutputKind.SIGMOID_LOGITS:
+        return np.float32(probability)
+    if not 0 < probability < 1:
+        return np.float32(math.inf if probability >= 1 else -math.inf)
+    return np.float32(math.log(probability / (1 - probability)))

@@ -1,22 +1,22 @@
 """From a decoded camera image to the tensor that a network takes."""
 
 from functools import lru_cache
-from typing import Optional, cast
+from typing import Any, cast, TypeAlias
 
 import cv2
+from edge_seg.core.geometry import GeometryPlan, Roi
+from edge_seg.core.values import (
+    AnyArray,
+    ColorOrder,
+    DecodedImage,
+    InputSpec,
+    Size,
+    TensorSpec,
+    UInt8Array,
+)
+from edge_seg.errors import IncompatibleModel
 import numpy as np
 import numpy.typing as npt
-
-from edge_seg.core.geometry import GeometryPlan
-from edge_seg.core.geometry import Roi
-from edge_seg.core.values import AnyArray
-from edge_seg.core.values import ColorOrder
-from edge_seg.core.values import DecodedImage
-from edge_seg.core.values import InputSpec
-from edge_seg.core.values import Size
-from edge_seg.core.values import TensorSpec
-from edge_seg.core.values import UInt8Array
-from edge_seg.errors import IncompatibleModel
 
 _CONVERSIONS: dict[tuple[ColorOrder, ColorOrder], int] = {
     ('rgb', 'gray'): cv2.COLOR_RGB2GRAY,
@@ -32,6 +32,8 @@ _CONVERSIONS: dict[tuple[ColorOrder, ColorOrder], int] = {
     ('gray', 'rgb'): cv2.COLOR_GRAY2RGB,
     ('gray', 'bgr'): cv2.COLOR_GRAY2BGR,
 }
+CvArray: TypeAlias = 'npt.NDArray[np.integer[Any] | np.floating[Any]]'
+
 _FLOAT_DTYPES = ('float32', 'float16')
 
 
@@ -58,17 +60,17 @@ class Preprocessor:
         self._spec = spec
         self._tensor: AnyArray = np.zeros(target.shape, np.dtype(target.dtype))
         height, width, channels = spec.size.height, spec.size.width, spec.channels
-        self._planes: list[AnyArray] = []
-        self._pixels = _cv_view(self._tensor).reshape(-1)
+        self._planes: list[CvArray] = []
+        self._pixels = _cv_view(self._tensor)
         if target.layout != 'NHWC' or channels == 1:
             self._planes = list(self._pixels.reshape(channels, height, width))
         else:
             self._pixels = self._pixels.reshape(height, width, channels)
-        self._tables: list[AnyArray] = []
+        self._tables: list[CvArray] = []
         if target.dtype != 'uint8':
             values = _value_table(spec).astype(target.dtype)
             self._tables = [_cv_view(np.ascontiguousarray(column)) for column in values.T]
-        self._plan: Optional[GeometryPlan] = None
+        self._plan: GeometryPlan | None = None
         self._scratch: dict[tuple[str, tuple[int, ...]], UInt8Array] = {}
 
     def __call__(self, image: DecodedImage, plan: GeometryPlan) -> AnyArray:
@@ -134,7 +136,7 @@ class Preprocessor:
             picked = small if small.ndim == 2 else self._pick(small, order.index(wanted[index]))
             self._write_plane(picked, index, plane[roi.rows, roi.columns])
 
-    def _write_plane(self, plane: UInt8Array, index: int, target: AnyArray) -> None:
+    def _write_plane(self, plane: UInt8Array, index: int, target: CvArray) -> None:
         if self._tables:
             # A table look-up is as fast as multiply-add here and gives the formula's value,
             # computed in double precision and rounded once.
@@ -151,7 +153,7 @@ class Preprocessor:
         self,
         pixels: UInt8Array,
         orders: tuple[ColorOrder, ColorOrder],
-        target: Optional[UInt8Array],
+        target: UInt8Array | None,
     ) -> UInt8Array:
         if target is None:
             height, width = pixels.shape[:2]
@@ -160,11 +162,9 @@ class Preprocessor:
         cv2.cvtColor(pixels, _CONVERSIONS[orders], dst=target)
         return target
 
-    def _resize(self, source: UInt8Array, roi: Roi, target: Optional[UInt8Array]) -> UInt8Array:
+    def _resize(self, source: UInt8Array, roi: Roi, target: UInt8Array | None) -> UInt8Array:
         """Return ``source`` at the ROI's size, in ``target`` when given."""
-        stages = resize_stages(
-            Size(source.shape[1], source.shape[0]), Size(roi.width, roi.height)
-        )
+        stages = resize_stages(Size(source.shape[1], source.shape[0]), Size(roi.width, roi.height))
         for index, (size, interpolation) in enumerate(stages):
             if target is not None and index == len(stages) - 1:
                 cv2.resize(source, size, dst=target, interpolation=interpolation)
@@ -249,6 +249,6 @@ def _value_table(spec: InputSpec) -> npt.NDArray[np.float64]:
     return (pixel / spec.scale - mean) / std
 
 
-def _cv_view(array: AnyArray) -> AnyArray:
+def _cv_view(array: AnyArray) -> CvArray:
     """Return float16 as the int16 with the same bits: OpenCV moves it, but has no name for it."""
-    return array.view(np.int16) if array.dtype == np.float16 else array
+    return array.view(np.int16) if array.dtype == np.float16 else cast(CvArray, array)
