@@ -41,6 +41,7 @@ setup(
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (str(SHARE), ['package.xml']),
+        ('bin', [f'resource/bin/{PACKAGE}']),
         *shared_files('launch', 'config', 'models'),
     ],
     python_requires='>=3.10',
