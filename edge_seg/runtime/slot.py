@@ -26,7 +26,6 @@ class _Entry(Generic[Model]):
         self.leases = 0
         self.closed = False
         self._wanted = True
-        self._closing = False
         self._changed = changed
 
     @contextmanager
@@ -37,9 +36,9 @@ class _Entry(Generic[Model]):
         finally:
             with self._changed:
                 self.leases -= 1
-                mine = self._claim_close()
+                last = self._is_finished()
                 self._changed.notify_all()
-            if mine:
+            if last:
                 self._close()
 
     def give_up(self, drain_timeout_s: float) -> bool:
@@ -47,18 +46,19 @@ class _Entry(Generic[Model]):
             if drain_timeout_s > 0.0:
                 self._changed.wait_for(lambda: self.leases == 0, drain_timeout_s)
             self._wanted = False
-            mine = self._claim_close()
-        if mine:
+            last = self._is_finished()
+        if last:
             self._close()
         with self._changed:
             return self.closed
 
-    def _claim_close(self) -> bool:
-        """Give True to the one caller that has to close, outside the lock."""
-        if self._wanted or self._closing or self.leases:
-            return False
-        self._closing = True
-        return True
+    def _is_finished(self) -> bool:
+        """Give True to the one caller that has to close, outside the lock.
+
+        Nobody leases a model that is no longer wanted, so the last lease and the wish both end
+        once: whoever ends the later of the two finds it finished, and nobody else asks.
+        """
+        return not self._wanted and self.leases == 0
 
     def _close(self) -> None:
         try:

@@ -1,0 +1,342 @@
+"""The judgement of a node: level, message and the reason why there is no mask, case by case."""
+
+from dataclasses import replace
+
+from edge_seg.backends.base import CompileReport
+from edge_seg.errors import DropReason
+from edge_seg.runtime.health import assess, HealthInputs, Level
+from edge_seg.runtime.stats import DropCount, LastError, Stage, StageLatency, StatisticsSnapshot
+import pytest
+
+FLOWING = StatisticsSnapshot(
+    frames_in=600,
+    masks_out=590,
+    recent_in=150,
+    recent_out=149,
+    rate_in_hz=30.0,
+    rate_out_hz=29.84,
+    drops=(DropCount(DropReason.SUPERSEDED, total=10, recent=1),),
+    latencies=(
+        StageLatency(Stage.INFER, 512, 0.011, 0.0125, 0.015),
+        StageLatency(Stage.AGE, 512, 0.017, 0.021, 0.03),
+    ),
+    last_frame_ago_s=0.02,
+    last_mask_ago_s=0.03,
+)
+SILENT = StatisticsSnapshot()
+WELL = HealthInputs(
+    state='active',
+    topic='/camera/image',
+    statistics=FLOWING,
+    active_for_s=20.0,
+    publishers=1,
+    subscribers=1,
+    model='floor@2',
+    report=CompileReport('openvino', '2026.4', 'CPU (Some Processor)', 'fp32'),
+)
+
+
+def without_masks(*drops: DropCount, error: str = '') -> StatisticsSnapshot:
+    last_error = LastError(error, 0.1) if error else None
+    return replace(FLOWING, recent_out=0, last_mask_ago_s=None, drops=drops, last_error=last_error)
+
+
+def values(inputs: HealthInputs) -> dict[str, str]:
+    return dict(assess(inputs).values)
+
+
+def test_a_node_at_work_says_rate_model_backend_and_device() -> None:
+    health = assess(WELL)
+
+    assert health.level is Level.OK
+    assert health.message == 'segmenting at 29.8 Hz with floor@2 on openvino CPU'
+    assert values(WELL)['why_no_mask'] == ''
+
+
+CASES = {
+    'finalized': (
+        replace(WELL, state='finalized'),
+        Level.STALE,
+        'shut down',
+    ),
+    'unconfigured is no error': (
+        replace(WELL, state='unconfigured', model='', report=None, statistics=SILENT),
+        Level.OK,
+        'unconfigured',
+    ),
+    'configure was refused': (
+        replace(WELL, state='unconfigured', model='', load_error='build: no OpenVINO; pip ...'),
+        Level.ERROR,
+        'not configured: build: no OpenVINO; pip ...',
+    ),
+    'inactive is no error': (
+        replace(WELL, state='inactive', statistics=SILENT),
+        Level.OK,
+        'inactive',
+    ),
+    'no model': (
+        replace(WELL, model='', load_error='verify: digest differs'),
+        Level.ERROR,
+        'no model: verify: digest differs',
+    ),
+    'no model yet': (
+        replace(WELL, model='', loading='floor@2'),
+        Level.WARN,
+        'no model yet: loading floor@2',
+    ),
+    'inference fails': (
+        replace(
+            WELL,
+            statistics=replace(
+                without_masks(
+                    DropCount(DropReason.INFERENCE_ERROR, total=5, recent=5), error='out of memory'
+                ),
+                errors_in_a_row=5,
+            ),
+        ),
+        Level.ERROR,
+        'inference failed 5 times in a row: out of memory',
+    ),
+    'publisher cannot be heard': (
+        replace(WELL, incompatible_publishers=('/cam/driver',), statistics=SILENT),
+        Level.ERROR,
+        '/cam/driver offers best_effort on /camera/image, reliable is requested; set image_qos',
+    ),
+    'nothing publishes': (
+        replace(WELL, publishers=0, statistics=SILENT),
+        Level.WARN,
+        'nothing publishes on /camera/image; start the camera, or remap',
+    ),
+    'no frames, profile missing, best effort': (
+        replace(WELL, statistics=SILENT, reliability='best_effort'),
+        Level.WARN,
+        'no frame on /camera/image for 20.0 s; best-effort frames above 512 KiB get lost',
+    ),
+    'no frames, profile missing, reliable': (
+        replace(WELL, statistics=SILENT),
+        Level.WARN,
+        'no frame on /camera/image for 20.0 s; see whether the camera works, or start camera',
+    ),
+    'frames stopped': (
+        replace(WELL, statistics=replace(FLOWING, last_frame_ago_s=2.5), large_frames_pass=True),
+        Level.WARN,
+        'no frame on /camera/image for 2.5 s; see whether the camera works',
+    ),
+    'every frame stale': (
+        replace(WELL, statistics=without_masks(DropCount(DropReason.STALE, 150, 150))),
+        Level.WARN,
+        'every frame is stale: its stamp is more than 1 s old here; synchronise the clocks',
+    ),
+    'every frame stale in simulation': (
+        replace(
+            WELL,
+            use_sim_time=True,
+            statistics=without_masks(DropCount(DropReason.STALE, 150, 150)),
+        ),
+        Level.WARN,
+        'every frame is stale: its stamp is more than 1 s old here; use_sim_time is true',
+    ),
+    'every frame unusable': (
+        replace(
+            WELL,
+            statistics=without_masks(
+                DropCount(DropReason.UNSUPPORTED_ENCODING, 150, 149),
+                DropCount(DropReason.SUPERSEDED, 900, 1),
+                error="encoding '8UC7'",
+            ),
+        ),
+        Level.WARN,
+        "every frame is dropped: unsupported_encoding: encoding '8UC7'",
+    ),
+    'nobody listens': (
+        replace(WELL, subscribers=0, statistics=without_masks()),
+        Level.OK,
+        'idle: nobody subscribes',
+    ),
+    'active a moment ago': (
+        replace(WELL, active_for_s=0.5, statistics=SILENT),
+        Level.OK,
+        'waiting for the first frame',
+    ),
+    'first frame under way': (
+        replace(WELL, active_for_s=0.5, statistics=without_masks()),
+        Level.OK,
+        'waiting for the first mask',
+    ),
+}
+
+
+@pytest.mark.parametrize(('inputs', 'level', 'message'), CASES.values(), ids=CASES.keys())
+def test_without_masks_the_reason_is_given(
+    inputs: HealthInputs, level: Level, message: str
+) -> None:
+    health = assess(inputs)
+
+    assert health.level is level
+    assert health.message.startswith(message)
+    assert dict(health.values)['why_no_mask']
+
+
+SPOILED = {
+    'one of two publishers cannot be heard': (
+        replace(WELL, publishers=2, incompatible_publishers=('/cam/driver',)),
+        '/cam/driver offers best_effort',
+    ),
+    'a candidate was refused': (
+        replace(WELL, load_error='check: 3 outputs'),
+        'floor@2 serves on, a model was refused: check: 3 outputs',
+    ),
+    'frames get lost': (
+        replace(WELL, statistics=replace(FLOWING, recent_in=20, lost_recent=130)),
+        '130 of 150 frames on /camera/image lost in transport; start camera',
+    ),
+    'frames get lost in spite of the profile': (
+        replace(
+            WELL,
+            large_frames_pass=True,
+            statistics=replace(FLOWING, recent_in=100, lost_recent=50),
+        ),
+        '50 of 150 frames on /camera/image lost in transport; publish smaller',
+    ),
+    'some frames are bad': (
+        replace(
+            WELL,
+            statistics=replace(
+                FLOWING,
+                drops=(DropCount(DropReason.TRUNCATED_DATA, total=40, recent=3),),
+                last_error=LastError('12 bytes', 1.0),
+            ),
+        ),
+        'frames are dropped: 3 truncated_data: 12 bytes',
+    ),
+    'inference fails now and then': (
+        replace(
+            WELL,
+            statistics=replace(
+                FLOWING, drops=(DropCount(DropReason.INFERENCE_ERROR, total=2, recent=2),)
+            ),
+        ),
+        'inference fails at times',
+    ),
+    'stamps in the future': (
+        replace(
+            WELL,
+            statistics=replace(FLOWING, latencies=(StageLatency(Stage.AGE, 9, -3.0, -2.9, -2.8),)),
+        ),
+        'frames are stamped 3.00 s in the future',
+    ),
+}
+
+
+@pytest.mark.parametrize(('inputs', 'message'), SPOILED.values(), ids=SPOILED.keys())
+def test_what_spoils_the_masks_is_a_warning_and_no_reason_for_their_absence(
+    inputs: HealthInputs, message: str
+) -> None:
+    health = assess(inputs)
+
+    assert health.level is Level.WARN
+    assert health.message.startswith(message)
+    assert dict(health.values)['why_no_mask'] == ''
+
+
+FINE = {
+    'superseded frames': FLOWING,
+    'bad frames long ago': replace(
+        FLOWING, drops=(DropCount(DropReason.WRONG_STEP, total=3, recent=0),)
+    ),
+    'a little loss': replace(FLOWING, lost_recent=10, lost_total=10),
+    'stamps a little ahead': replace(
+        FLOWING, latencies=(StageLatency(Stage.AGE, 9, -0.02, 0.0, 0.01),)
+    ),
+    'too few inference errors to mind': replace(FLOWING, errors_in_a_row=4),
+}
+
+
+@pytest.mark.parametrize('statistics', FINE.values(), ids=FINE.keys())
+def test_what_is_no_trouble_is_ok(statistics: StatisticsSnapshot) -> None:
+    assert assess(replace(WELL, statistics=statistics)).level is Level.OK
+
+
+def test_a_refused_candidate_is_seen_even_when_nobody_listens() -> None:
+    health = assess(
+        replace(WELL, subscribers=0, load_error='warm: NaN', statistics=without_masks())
+    )
+
+    assert health.level is Level.WARN
+    assert 'warm: NaN' in health.message
+
+
+def test_frames_are_not_missed_while_nobody_listens() -> None:
+    assert assess(replace(WELL, subscribers=0, statistics=SILENT)).level is Level.OK
+
+
+def test_without_lazy_nobody_listening_is_not_idle() -> None:
+    health = assess(replace(WELL, lazy=False, subscribers=0, statistics=SILENT))
+
+    assert health.level is Level.WARN
+    assert health.message.startswith('no frame on')
+
+
+def test_losses_are_named_when_no_frame_arrives() -> None:
+    health = assess(
+        replace(WELL, statistics=replace(SILENT, lost_recent=60), reliability='best_effort')
+    )
+
+    assert '60 lost in transport' in health.message
+    assert 'fastdds_camera.xml' in health.message
+
+
+def test_the_values_hold_state_model_rates_drops_latencies_and_errors() -> None:
+    inputs = replace(
+        WELL,
+        loading='floor@3',
+        load_error='check: 3 outputs',
+        statistics=replace(FLOWING, last_error=LastError('12 bytes', 7.4), lost_total=4),
+    )
+
+    found = values(inputs)
+
+    assert found == {
+        'state': 'active',
+        'model': 'floor@2',
+        'loading': 'floor@3',
+        'backend': 'openvino',
+        'backend_version': '2026.4',
+        'device': 'CPU (Some Processor)',
+        'precision': 'fp32',
+        'topic': '/camera/image',
+        'publishers': '1',
+        'reliability': 'reliable',
+        'subscribers': '1',
+        'rate_in_hz': '30.0',
+        'rate_out_hz': '29.8',
+        'frames_in': '600',
+        'masks_out': '590',
+        'lost_in_transport': '4',
+        'drops.superseded': '10',
+        'infer_ms.p50': '11.00',
+        'infer_ms.p95': '12.50',
+        'infer_ms.p99': '15.00',
+        'age_ms.p50': '17.00',
+        'age_ms.p95': '21.00',
+        'age_ms.p99': '30.00',
+        'load_error': 'check: 3 outputs',
+        'last_error': '12 bytes (7 s ago)',
+        'why_no_mask': '',
+    }
+
+
+@pytest.mark.parametrize('inputs', [case[0] for case in CASES.values()], ids=CASES.keys())
+def test_keys_are_unique_in_every_case(inputs: HealthInputs) -> None:
+    keys = [key for key, _ in assess(inputs).values]
+
+    assert len(keys) == len(set(keys))
+
+
+def test_the_levels_are_those_of_diagnostic_msgs() -> None:
+    assert [(level.name, level.value) for level in Level] == [
+        ('OK', 0),
+        ('WARN', 1),
+        ('ERROR', 2),
+        ('STALE', 3),
+    ]

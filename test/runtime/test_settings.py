@@ -1,0 +1,111 @@
+"""The settings of the segmentation node, and the parameter file that lists them."""
+
+from dataclasses import fields
+from pathlib import Path
+
+from edge_seg.errors import SettingsInvalid
+from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
+from edge_seg.runtime.settings import SegmentationSettings
+import pytest
+
+
+def test_the_settings_have_exactly_the_parameters_of_the_table() -> None:
+    assert [f.name for f in fields(SegmentationSettings)] == [
+        spec.name for spec in SEGMENTATION_PARAMETERS
+    ]
+
+
+def test_without_values_everything_has_its_default() -> None:
+    settings = SegmentationSettings.from_values({})
+
+    assert {f.name: getattr(settings, f.name) for f in fields(settings)} == {
+        spec.name: spec.default for spec in SEGMENTATION_PARAMETERS
+    }
+
+
+def test_given_values_are_taken_and_typed() -> None:
+    settings = SegmentationSettings.from_values({'max_rate_hz': 10, 'backend': 'openvino'})
+
+    assert settings.max_rate_hz == 10.0
+    assert isinstance(settings.max_rate_hz, float)
+    assert settings.backend == 'openvino'
+
+
+@pytest.mark.parametrize(
+    ('values', 'reason'),
+    [
+        ({'backend': 'onnx'}, 'backend is .onnx.'),
+        ({'max_age_s': -1.0}, 'max_age_s is -1'),
+        ({'jpeg_quality': 101}, 'jpeg_quality is 101'),
+        ({'modle': 'floor'}, 'did you mean model'),
+        ({'model': ' '}, 'model is empty'),
+        ({'device': ''}, 'device is empty'),
+        ({'backend': 'opencv', 'argmax_in_graph': True}, 'argmax_in_graph is true with backend'),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_the_reason(
+    values: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=reason):
+        SegmentationSettings.from_values(values)
+
+
+def test_a_change_keeps_the_other_values() -> None:
+    before = SegmentationSettings.from_values({'threads': 2})
+
+    after = before.changed({'max_age_s': 0.2})
+
+    assert (after.threads, after.max_age_s) == (2, 0.2)
+    assert before.max_age_s == 1.0
+
+
+def test_a_change_that_contradicts_another_value_is_refused() -> None:
+    settings = SegmentationSettings.from_values({'argmax_in_graph': True})
+
+    with pytest.raises(SettingsInvalid, match='argmax_in_graph'):
+        settings.changed({'backend': 'opencv'})
+
+
+@pytest.mark.parametrize(
+    ('cache_dir', 'environment', 'expected'),
+    [
+        ('none', {'XDG_CACHE_HOME': '/var/cache'}, None),
+        ('', {'XDG_CACHE_HOME': '/var/cache'}, Path('/var/cache/edge_seg')),
+        ('', {}, Path.home() / '.cache' / 'edge_seg'),
+        ('', {'XDG_CACHE_HOME': 'relative'}, Path.home() / '.cache' / 'edge_seg'),
+        ('/data/blobs', {'XDG_CACHE_HOME': '/var/cache'}, Path('/data/blobs')),
+        ('~/blobs', {}, Path.home() / 'blobs'),
+    ],
+)
+def test_the_cache_is_where_the_parameter_and_the_environment_say(
+    cache_dir: str, environment: dict[str, str], expected: Path | None
+) -> None:
+    settings = SegmentationSettings.from_values({'cache_dir': cache_dir})
+
+    assert settings.cache_directory(environment) == expected
+
+
+def test_compile_options_carry_what_was_set() -> None:
+    settings = SegmentationSettings.from_values(
+        {
+            'device': 'GPU.0',
+            'threads': 4,
+            'pin_threads': True,
+            'precision': 'fp16',
+            'cache_dir': 'none',
+            'argmax_in_graph': True,
+        }
+    )
+
+    options = settings.compile_options()
+
+    assert (options.device, options.threads, options.pin_threads) == ('GPU.0', 4, True)
+    assert (options.precision, options.cache_dir) == ('fp16', None)
+    assert options.argmax_in_graph
+
+
+@pytest.mark.parametrize('device', ['auto', 'AUTO', 'Auto'])
+def test_the_device_auto_leaves_the_choice_to_the_backend(device: str) -> None:
+    settings = SegmentationSettings.from_values({'device': device})
+
+    assert settings.compile_options().device == 'AUTO'
