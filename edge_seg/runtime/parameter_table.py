@@ -84,7 +84,7 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         'image_transport',
         'string',
         'raw',
-        'Subscribe to image (raw) or to image/compressed (compressed)',
+        'raw subscribes to image, compressed to image/compressed',
         choices=('raw', 'compressed'),
     ),
     ParameterSpec(
