@@ -18,6 +18,7 @@ PROFILE_REMEDY = (
 LOST_SHARE_TOLERATED = 0.1
 """Share of frames lost in transport above which the loss is reported."""
 CLOCK_SKEW_TOLERATED_S = 0.1
+CAUSE_LASTS_S = 5.0
 BAD_FRAMES = frozenset(
     {
         DropReason.UNSUPPORTED_ENCODING,
@@ -100,7 +101,9 @@ def _inference_fails(inputs: HealthInputs) -> _Verdict | None:
     in_a_row = inputs.statistics.errors_in_a_row
     if in_a_row < inputs.max_inference_errors:
         return None
-    return _no_mask(Level.ERROR, f'inference failed {in_a_row} times in a row{_cause(inputs)}')
+    error = inputs.statistics.last_error
+    cause = f': {error.text}' if error else ''
+    return _no_mask(Level.ERROR, f'inference failed {in_a_row} times in a row{cause}')
 
 
 def _incompatible(inputs: HealthInputs) -> _Verdict | None:
@@ -141,12 +144,24 @@ def _all_dropped(inputs: HealthInputs) -> _Verdict | None:
     statistics = inputs.statistics
     if inputs.idle or statistics.recent_out or not statistics.recent_in:
         return None
-    worst = max(statistics.drops, key=lambda drop: drop.recent, default=None)
+    # Over-rate frames are dropped by intent, and max_rate_hz may be below one mask per window.
+    counts = [drop for drop in statistics.drops if drop.reason is not DropReason.OVER_RATE]
+    worst = max(counts, key=lambda drop: drop.recent, default=None)
     if worst is None or not worst.recent:
         return None
     if worst.reason is DropReason.STALE:
         return _no_mask(Level.WARN, _stale(inputs))
+    if worst.reason is DropReason.SUPERSEDED:
+        return _no_mask(Level.WARN, _stuck(inputs))
     return _no_mask(Level.WARN, f'every frame is dropped: {worst.reason.value}{_cause(inputs)}')
+
+
+def _stuck(inputs: HealthInputs) -> str:
+    ago_s = inputs.statistics.last_mask_ago_s
+    since_s = inputs.active_for_s if ago_s is None else ago_s
+    return (
+        f'no mask for {since_s:.1f} s while frames arrive: the inference hangs or is far too slow'
+    )
 
 
 def _stale(inputs: HealthInputs) -> str:
@@ -211,8 +226,9 @@ def _future_stamps(inputs: HealthInputs) -> _Verdict | None:
 def _no_mask_yet(inputs: HealthInputs) -> _Verdict | None:
     if inputs.statistics.recent_out:
         return None
+    which = 'next' if inputs.statistics.masks_out else 'first'
     what = 'mask' if inputs.statistics.recent_in else 'frame'
-    return _no_mask(Level.OK, f'waiting for the first {what}')
+    return _no_mask(Level.OK, f'waiting for the {which} {what}')
 
 
 def _segmenting(inputs: HealthInputs) -> _Verdict:
@@ -223,8 +239,9 @@ def _segmenting(inputs: HealthInputs) -> _Verdict:
 
 
 def _cause(inputs: HealthInputs) -> str:
+    """Name the newest error, unless it is too old to be the cause of what happens now."""
     error = inputs.statistics.last_error
-    return f': {error.text}' if error is not None else ''
+    return f': {error.text}' if error is not None and error.ago_s <= CAUSE_LASTS_S else ''
 
 
 # In this order: what keeps masks from coming before what only spoils them, so that the first

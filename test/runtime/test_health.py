@@ -148,6 +148,21 @@ CASES = {
         Level.WARN,
         "every frame is dropped: unsupported_encoding: encoding '8UC7'",
     ),
+    'every frame superseded': (
+        replace(
+            WELL,
+            statistics=replace(
+                without_masks(DropCount(DropReason.SUPERSEDED, 150, 150)), last_mask_ago_s=7.0
+            ),
+        ),
+        Level.WARN,
+        'no mask for 7.0 s while frames arrive: the inference hangs',
+    ),
+    'a pace of less than one mask in a window': (
+        replace(WELL, statistics=without_masks(DropCount(DropReason.OVER_RATE, 900, 150))),
+        Level.OK,
+        'waiting for the next mask',
+    ),
     'nobody listens': (
         replace(WELL, subscribers=0, statistics=without_masks()),
         Level.OK,
@@ -159,7 +174,7 @@ CASES = {
         'waiting for the first frame',
     ),
     'first frame under way': (
-        replace(WELL, active_for_s=0.5, statistics=without_masks()),
+        replace(WELL, active_for_s=0.5, statistics=replace(without_masks(), masks_out=0)),
         Level.OK,
         'waiting for the first mask',
     ),
@@ -275,6 +290,14 @@ def test_without_lazy_nobody_listening_is_not_idle() -> None:
 
     assert health.level is Level.WARN
     assert health.message.startswith('no frame on')
+
+
+def test_an_old_error_is_not_named_as_the_cause() -> None:
+    dropped = without_masks(DropCount(DropReason.NO_MODEL, total=9, recent=9))
+
+    health = assess(replace(WELL, statistics=replace(dropped, last_error=LastError('x', 60.0))))
+
+    assert health.message == 'every frame is dropped: no_model'
 
 
 def test_losses_are_named_when_no_frame_arrives() -> None:
