@@ -1,0 +1,232 @@
+"""Rollouts over several nodes, without ROS."""
+
+import itertools
+
+from edge_seg.errors import IntegrityError, ModelNotFound
+from edge_seg.runtime.managed_node import Cancelled, NodeState
+from edge_seg.runtime.manager_state import ManagerSettings
+from edge_seg.runtime.rollout import RolloutFailed, RolloutLimits, ServedModel
+from edge_seg.runtime.rollout_desk import RolloutDesk
+from edge_seg.runtime.store_watch import StoreWatch
+from fake_managed_nodes import FakeNode, FakePacer
+import pytest
+
+SETTINGS = ManagerSettings(rollout=RolloutLimits(answer_timeout_s=1.0, load_timeout_s=30.0))
+
+
+class Fleet:
+    """A camera without models and three nodes that serve one."""
+
+    def __init__(self) -> None:
+        self.pacer = FakePacer()
+        self.journal: list[str] = []
+        self.camera = FakeNode('/camera', self.pacer, self.journal, NodeState.ACTIVE)
+        self.camera.status = None
+        self.nodes = [
+            FakeNode(name, self.pacer, self.journal, NodeState.ACTIVE)
+            for name in ('/a', '/b', '/c')
+        ]
+        self.desk = self.make_desk()
+
+    def make_desk(self, *, watch: StoreWatch | None = None) -> RolloutDesk:
+        return RolloutDesk(
+            (self.camera, *self.nodes), SETTINGS, watch=watch, tell=lambda _text: None
+        )
+
+    @property
+    def models(self) -> list[str]:
+        return [node.model for node in self.nodes]
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+def test_nodes_load_the_model_one_after_the_other(fleet):
+    assert fleet.desk.run('floor@2', pacer=fleet.pacer) == 'floor@2 serves on /a, /b, /c'
+    assert fleet.journal == ['/a model=floor@2', '/b model=floor@2', '/c model=floor@2']
+    assert fleet.models == ['floor@2'] * 3
+    assert not fleet.desk.failed
+
+
+def test_one_rejection_takes_all_back_and_later_nodes_are_never_touched(fleet):
+    fleet.nodes[1].rejects['floor@2'] = 'warm: output is not finite'
+    with pytest.raises(RolloutFailed, match='warm: output is not finite') as caught:
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+    assert '/c model=floor@2' not in fleet.journal
+    assert 'all back: /a serves floor@1, /b serves floor@1' in caught.value.met
+    # The node that refused kept its model: a rollback would have sent it one further back.
+    assert 'rollback /b' not in fleet.journal
+
+
+def test_a_model_that_does_not_resolve_is_refused_with_the_nodes_reason(fleet):
+    fleet.nodes[0].refuses['floor@9'] = 'no version 9 of floor'
+    with pytest.raises(RolloutFailed, match='no version 9 of floor'):
+        fleet.desk.run('floor@9', pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_without_a_usable_rollback_the_parameter_is_set_to_what_was_served(fleet):
+    fleet.nodes[0].can_roll_back = False
+    fleet.nodes[0].parameter = 'floor@latest'  # would now resolve to the new version
+    fleet.nodes[1].rejects['floor@2'] = 'check: 3 outputs'
+    with pytest.raises(RolloutFailed, match='all back'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+    assert fleet.journal[-1] == '/a model=floor@1'
+
+
+def test_a_node_that_cannot_go_back_is_named(fleet):
+    fleet.nodes[0].can_roll_back = False
+    fleet.nodes[0].refuses['floor@1'] = 'floor@1 was removed'
+    fleet.nodes[1].rejects['floor@2'] = 'load: crashed'
+    with pytest.raises(RolloutFailed, match='NOT all could be taken back: /a.*was removed'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.desk.failed
+
+
+def test_a_node_that_dies_during_the_load_fails_the_rollout(fleet):
+    fleet.pacer.at(0.5, fleet.nodes[0].die)
+    with pytest.raises(RolloutFailed, match='died while loading'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+
+
+def test_a_load_that_never_ends_fails_the_rollout(fleet):
+    node = fleet.nodes[2]
+    node._load = lambda model: setattr(  # stays at 'build' until somebody wants the old one
+        node,
+        'status',
+        ServedModel(node.model, 'build', model, node.status.request_id + 1, ''),
+    )
+    with pytest.raises(RolloutFailed, match='stage build after 30 s'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_a_request_by_somebody_else_is_noticed(fleet):
+    other = ServedModel('floor@3', 'serving', 'floor@3', 9, '')
+    fleet.pacer.at(0.5, lambda: setattr(fleet.nodes[0], 'status', other))
+    with pytest.raises(RolloutFailed, match='somebody else requested'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+
+
+def test_nodes_that_serve_it_already_are_skipped_and_not_rolled_back(fleet):
+    fleet.nodes[0]._serve('floor@2')
+    fleet.nodes[0].previous_model = 'floor@0'
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@2', 'floor@1', 'floor@1']
+
+
+def test_rollback_takes_the_last_rollout_back_newest_first(fleet):
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.journal.clear()
+    fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.journal == ['rollback /c', 'rollback /b', 'rollback /a']
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_a_new_manager_lets_every_node_go_back_by_itself(fleet):
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.make_desk().roll_back(pacer=fleet.pacer).startswith('rolled back')
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_rollback_without_anything_to_go_back_to_says_so(fleet):
+    with pytest.raises(RolloutFailed, match='there is no previous model'):
+        fleet.desk.roll_back(pacer=fleet.pacer)
+
+
+@pytest.mark.parametrize('state', [NodeState.UNCONFIGURED, NodeState.ABSENT, NodeState.FINALIZED])
+def test_nothing_is_touched_when_a_node_cannot_load(fleet, state):
+    fleet.nodes[2].state = state
+    with pytest.raises(RolloutFailed, match=f'/c is {state.value}'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.journal == []
+
+
+def test_an_empty_target_names_the_parameter(fleet):
+    with pytest.raises(RolloutFailed, match='rollout_model is empty'):
+        fleet.desk.run('', pacer=fleet.pacer)
+
+
+def test_a_cancelled_rollout_goes_on_where_it_was_and_can_be_taken_back_whole(fleet):
+    fleet.pacer.cancel_at = 1.5
+    with pytest.raises(Cancelled):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert '~/rollback' in fleet.desk.summary
+    fleet.pacer.cancel_at = float('inf')
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.models == ['floor@2'] * 3
+    fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_a_restarted_node_loads_what_was_rolled_out(fleet):
+    fleet.desk.prepare(fleet.nodes[0])
+    assert fleet.journal == []
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.journal.clear()
+    fleet.desk.prepare(fleet.nodes[0])
+    assert fleet.journal == ['/a model=floor@2']
+
+
+def test_a_model_chosen_by_hand_after_the_rollout_is_kept(fleet):
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.nodes[0]._serve('floor@3')
+    fleet.desk.look_after(pacer=fleet.pacer)
+    fleet.journal.clear()
+    fleet.desk.prepare(fleet.nodes[0])
+    assert fleet.journal == []
+
+
+def watched(versions: list[str]) -> StoreWatch:
+    answers = itertools.chain(versions, itertools.repeat(versions[-1]))
+
+    def resolve(reference: str) -> str:
+        version = next(answers)
+        if not version:
+            raise ModelNotFound(f'no {reference}')
+        return version
+
+    return StoreWatch('floor@latest', resolve)
+
+
+def look_after(desk: RolloutDesk, pacer: FakePacer, *, times: int) -> None:
+    for _ in range(times):
+        pacer.time += 2.0
+        desk.look_after(pacer=pacer)
+
+
+def test_what_is_newly_published_is_rolled_out_and_what_was_there_is_not(fleet):
+    desk = fleet.make_desk(watch=watched(['floor@2', 'floor@2', 'floor@3']))
+    look_after(desk, fleet.pacer, times=2)
+    assert fleet.models == ['floor@1'] * 3
+    look_after(desk, fleet.pacer, times=1)
+    assert fleet.models == ['floor@3'] * 3
+
+
+def test_the_first_model_of_an_empty_store_is_new(fleet):
+    desk = fleet.make_desk(watch=watched(['', '', 'floor@2']))
+    look_after(desk, fleet.pacer, times=3)
+    assert fleet.models == ['floor@2'] * 3
+
+
+def test_a_bad_publication_is_tried_once(fleet):
+    fleet.nodes[1].rejects['floor@2'] = 'probation: slower than the budget'
+    desk = fleet.make_desk(watch=watched(['floor@1', 'floor@2']))
+    look_after(desk, fleet.pacer, times=6)
+    assert fleet.journal.count('/a model=floor@2') == 1
+    assert fleet.models == ['floor@1'] * 3
+    assert desk.failed
+
+
+def test_a_store_that_cannot_be_read_is_told_once_and_survived(fleet, caplog):
+    def resolve(_reference: str) -> str:
+        raise IntegrityError('labels.json is not JSON')
+
+    desk = fleet.make_desk(watch=StoreWatch('floor', resolve))
+    look_after(desk, fleet.pacer, times=5)
+    assert sum('labels.json is not JSON' in line for line in caplog.messages) == 1
