@@ -1,0 +1,160 @@
+"""Inputs and outputs of an ONNX file, read from its protobuf bytes without any SDK."""
+
+from collections.abc import Iterator
+import mmap
+from pathlib import Path
+
+from edge_seg.backends.file_info import FoundTensor, ModelFileInfo
+from edge_seg.core.values import ArtifactFormat
+from edge_seg.errors import CompileFailed
+
+# Field numbers of onnx.proto3: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
+_TENSOR_NAME = 8
+_VALUE_NAME, _VALUE_TYPE = 1, 2
+_TYPE_TENSOR = 1
+_TENSOR_TYPE_ELEM, _TENSOR_TYPE_SHAPE = 1, 2
+_SHAPE_DIM = 1
+_DIM_VALUE = 1
+_ELEM_TYPES = {
+    1: 'float32', 2: 'uint8', 3: 'int8', 4: 'uint16', 5: 'int16', 6: 'int32', 7: 'int64',
+    9: 'bool', 10: 'float16', 11: 'float64', 12: 'uint32', 13: 'uint64', 16: 'bfloat16',
+}  # fmt: skip
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FIXED_LENGTHS = {_FIXED64: 8, _FIXED32: 4}
+_MAX_VARINT_BYTES = 10
+
+_Value = int | memoryview
+
+
+class _Malformed(Exception):
+    """The bytes are not the protobuf message they should be."""
+
+
+def read_onnx_info(path: Path) -> ModelFileInfo:
+    """Read the inputs and outputs of an ONNX file.
+
+    The weights are skipped, not read. Shapes are those that stand in the file.
+
+    Args:
+        path: the .onnx file.
+
+    Raises:
+        CompileFailed: the file cannot be read, is cut short, or is not ONNX.
+    """
+    try:
+        with path.open('rb') as file:
+            # Not closed by hand: the views of a traceback may still point into it.
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        inputs, outputs = _read_model(memoryview(data))
+    except (_Malformed, OSError, ValueError) as error:
+        # ValueError: an empty file cannot be mapped.
+        raise CompileFailed(
+            f'{path.name} is not a readable ONNX file ({error})',
+            remedy='check that it was copied whole, or export it again',
+        ) from error
+    return ModelFileInfo(ArtifactFormat.ONNX, inputs, outputs, 'edge_seg')
+
+
+def _read_model(data: memoryview) -> tuple[tuple[FoundTensor, ...], tuple[FoundTensor, ...]]:
+    graph = _last_message(data, _MODEL_GRAPH)
+    if graph is None:
+        raise _Malformed('it holds no graph')
+    weights: set[str] = set()
+    inputs: list[FoundTensor] = []
+    outputs: list[FoundTensor] = []
+    has_nodes = False
+    for number, value in _fields(graph):
+        has_nodes = has_nodes or number == _GRAPH_NODE
+        if isinstance(value, int):
+            continue
+        if number == _GRAPH_INITIALIZER:
+            weights.add(_text(_last_message(value, _TENSOR_NAME)))
+        elif number == _GRAPH_INPUT:
+            inputs.append(_tensor(value))
+        elif number == _GRAPH_OUTPUT:
+            outputs.append(_tensor(value))
+    if not has_nodes or not outputs:
+        raise _Malformed('its graph has no operations or no outputs')
+    # Before IR version 4 the weights were listed among the inputs.
+    return tuple(each for each in inputs if each.name not in weights), tuple(outputs)
+
+
+def _tensor(value_info: memoryview) -> FoundTensor:
+    name = _text(_last_message(value_info, _VALUE_NAME))
+    of_type = _last_message(value_info, _VALUE_TYPE)
+    tensor_type = _last_message(of_type, _TYPE_TENSOR) if of_type is not None else None
+    if tensor_type is None:
+        return FoundTensor(name, None, 'unknown')
+    elem = _last_int(tensor_type, _TENSOR_TYPE_ELEM)
+    shape = _last_message(tensor_type, _TENSOR_TYPE_SHAPE)
+    return FoundTensor(name, _shape(shape), _ELEM_TYPES.get(elem or 0, f'type {elem}'))
+
+
+def _shape(shape: memoryview | None) -> tuple[int, ...] | None:
+    if shape is None:
+        return None
+    axes = []
+    for number, value in _fields(shape):
+        if number == _SHAPE_DIM and not isinstance(value, int):
+            size = _last_int(value, _DIM_VALUE)
+            axes.append(size if size is not None and 0 < size < 2**31 else -1)
+    return tuple(axes)
+
+
+def _text(value: memoryview | None) -> str:
+    return '' if value is None else bytes(value).decode('utf-8', errors='replace')
+
+
+def _last_message(data: memoryview, wanted: int) -> memoryview | None:
+    found = None
+    for number, value in _fields(data):
+        if number == wanted and not isinstance(value, int):
+            found = value
+    return found
+
+
+def _last_int(data: memoryview, wanted: int) -> int | None:
+    found = None
+    for number, value in _fields(data):
+        if number == wanted and isinstance(value, int):
+            found = value
+    return found
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, _Value]]:
+    # Wire format: https://protobuf.dev/programming-guides/encoding/
+    position = 0
+    while position < len(data):
+        key, position = _varint(data, position)
+        number, wire = key >> 3, key & 7
+        if number == 0:
+            raise _Malformed('field number 0')
+        if wire == _VARINT:
+            value, position = _varint(data, position)
+            yield number, value
+            continue
+        if wire == _BYTES:
+            length, position = _varint(data, position)
+        elif wire in _FIXED_LENGTHS:
+            length = _FIXED_LENGTHS[wire]
+        else:
+            raise _Malformed(f'wire type {wire}')
+        if position + length > len(data):
+            raise _Malformed('it ends in the middle of a field')
+        if wire == _BYTES:
+            yield number, data[position : position + length]
+        position += length
+
+
+def _varint(data: memoryview, position: int) -> tuple[int, int]:
+    result = 0
+    for index in range(_MAX_VARINT_BYTES):
+        if position + index >= len(data):
+            raise _Malformed('it ends in the middle of a number')
+        byte = data[position + index]
+        result |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return result, position + index + 1
+    raise _Malformed('a number longer than 64 bits')
