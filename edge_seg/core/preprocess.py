@@ -36,6 +36,9 @@ CvArray: TypeAlias = 'npt.NDArray[np.integer[Any] | np.floating[Any]]'
 
 _FLOAT_DTYPES = ('float32', 'float16')
 
+SCRATCH_KEPT = 16
+"""Intermediate images kept: a few for each of the camera sizes that take turns."""
+
 
 class Preprocessor:
     """Resizes, reorders and normalises images into one tensor that lives as long as this.
@@ -70,6 +73,7 @@ class Preprocessor:
         if target.dtype != 'uint8':
             values = _value_table(spec).astype(target.dtype)
             self._tables = [_cv_view(np.ascontiguousarray(column)) for column in values.T]
+            self._table = _cv_view(values)[None]
         self._plan: GeometryPlan | None = None
         self._scratch: dict[tuple[str, tuple[int, ...]], UInt8Array] = {}
 
@@ -93,7 +97,6 @@ class Preprocessor:
                 f'{image.size}, the network input {self._spec.size}'
             )
         if plan != self._plan:
-            self._scratch.clear()
             self._paint_padding(plan)
             self._plan = plan
         source = image.pixels[plan.camera_roi.rows, plan.camera_roi.columns]
@@ -120,7 +123,7 @@ class Preprocessor:
             small = self._resize(source, roi, None)
             small = self._convert(small, (order, wanted), direct)
         if self._tables:
-            cv2.LUT(small, np.stack(self._tables, axis=-1)[None], dst=target)
+            cv2.LUT(small, self._table, dst=target)
 
     def _fill_planes(self, source: UInt8Array, order: ColorOrder, roi: Roi) -> None:
         wanted = self._spec.color_order
@@ -181,6 +184,8 @@ class Preprocessor:
     def _buffer(self, use: str, shape: tuple[int, ...]) -> UInt8Array:
         key = (use, shape)
         if key not in self._scratch:
+            if len(self._scratch) >= SCRATCH_KEPT:  # camera sizes that are long gone
+                self._scratch.clear()
             self._scratch[key] = np.empty(shape, np.uint8)
         return self._scratch[key]
 
