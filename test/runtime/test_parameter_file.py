@@ -4,6 +4,7 @@ from pathlib import Path
 import re
 from typing import NamedTuple
 
+from edge_seg.runtime.manager_parameters import MANAGER_PARAMETERS
 from edge_seg.runtime.parameter_table import (
     CAMERA_PARAMETERS,
     ParameterSpec,
@@ -13,7 +14,11 @@ import pytest
 import yaml
 
 FILE = Path(__file__).resolve().parents[2] / 'config' / 'segment.yaml'
-TABLES = {'/**/segmentation': SEGMENTATION_PARAMETERS, '/**/camera': CAMERA_PARAMETERS}
+TABLES = {
+    '/**/segmentation': SEGMENTATION_PARAMETERS,
+    '/**/camera': CAMERA_PARAMETERS,
+    '/**/lifecycle_manager': MANAGER_PARAMETERS,
+}
 ENTRIES = [
     pytest.param(node, spec, id=f'{node.rpartition("/")[2]}.{spec.name}')
     for node, table in TABLES.items()

@@ -1,6 +1,7 @@
 """The parameter tables: every entry is sound, and values are checked as the entries say."""
 
 from edge_seg.errors import SettingsInvalid
+from edge_seg.runtime.manager_parameters import MANAGER_PARAMETERS
 from edge_seg.runtime.parameter_table import (
     CAMERA_PARAMETERS,
     ParameterSpec,
@@ -11,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-TABLES = {'segmentation': SEGMENTATION_PARAMETERS, 'camera': CAMERA_PARAMETERS}
+TABLES = {
+    'segmentation': SEGMENTATION_PARAMETERS,
+    'camera': CAMERA_PARAMETERS,
+    'lifecycle_manager': MANAGER_PARAMETERS,
+}
 ENTRIES = [pytest.param(s, id=f'{n}.{s.name}') for n, table in TABLES.items() for s in table]
 RATE = ParameterSpec('rate_hz', 'float', 30.0, 'Frames a second', 'Hz', 0.5, 100.0)
 COUNT = ParameterSpec('count', 'int', 3, 'How many', minimum=1)
