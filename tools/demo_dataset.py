@@ -81,7 +81,7 @@ def sample_labels(labels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.N
     """
     rows, columns = (
         ((np.arange(small) + 0.5) * large / small).astype(np.intp)
-        for small, large in zip((size[1], size[0]), labels.shape)
+        for small, large in zip((size[1], size[0]), labels.shape, strict=True)
     )
     return labels[rows[:, None], columns]
 

@@ -55,7 +55,7 @@ def measure(weights: Path, *, count: int, size: tuple[int, int]) -> dict[str, fl
     right = np.diag(confusion)
     union = confusion.sum(axis=0) + confusion.sum(axis=1) - right
     scores = right / union
-    named = {f'iou_{name}': value for name, value in zip(SCENE_CLASS_NAMES, scores)}
+    named = {f'iou_{name}': value for name, value in zip(SCENE_CLASS_NAMES, scores, strict=True)}
     named = {'miou': scores.mean(), **named, 'pixel_accuracy': right.sum() / confusion.sum()}
     return {name: round(float(value), 4) for name, value in named.items()}
 
@@ -106,7 +106,7 @@ def write_manifest(
         'output': {'name': 'logits', 'kind': 'logits', 'layout': 'NCHW', 'resample': 'labels'},
         'classes': [
             {'name': name, 'color': list(color)}
-            for name, color in zip(SCENE_CLASS_NAMES, SCENE_CLASS_COLORS)
+            for name, color in zip(SCENE_CLASS_NAMES, SCENE_CLASS_COLORS, strict=True)
         ],
         'licence': 'Apache-2.0',
         'provenance': {**provenance, 'metrics': scores},
