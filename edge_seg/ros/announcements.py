@@ -1,0 +1,76 @@
+"""Latched topics that describe the model: labels, label_info, model_status."""
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from edge_seg.core.values import ModelSpec
+from edge_seg.ros.conversions import labels_json
+from edge_seg.ros.qos import LATCHED
+from edge_seg.runtime.model_status import ModelStatus
+from rclpy.node import Node
+from std_msgs.msg import String
+
+try:
+    from vision_msgs.msg import LabelInfo, VisionClass
+except ImportError:  # optional: ~/labels says the same in JSON
+    LabelInfo = None
+
+LEVELS = {'rejected': DiagnosticStatus.WARN, 'none': DiagnosticStatus.WARN}
+
+
+class Announcements:
+    """Publishes what the masks mean; late joiners get the last word. Any thread."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._labels = node.create_publisher(String, '~/labels', LATCHED)
+        self._status = node.create_publisher(DiagnosticStatus, '~/model_status', LATCHED)
+        self._label_info = None
+        if LabelInfo is not None:
+            self._label_info = node.create_publisher(LabelInfo, '~/label_info', LATCHED)
+
+    def classes(self, spec: ModelSpec) -> None:
+        """Announce the classes of the model that serves from now on."""
+        identity = f'{spec.name}@{spec.version}'
+        self._labels.publish(String(data=labels_json(identity, spec.classes, spec.unlabelled)))
+        if self._label_info is not None:
+            message = LabelInfo(threshold=0.0)
+            message.header.stamp = self._node.get_clock().now().to_msg()
+            message.class_map = [
+                VisionClass(class_id=index, class_name=info.name)
+                for index, info in enumerate(spec.classes)
+            ]
+            self._label_info.publish(message)
+
+    def status(self, status: ModelStatus) -> None:
+        """Announce what serves and how the last request goes."""
+        fields = {
+            'model': status.model,
+            'sha256': status.sha256,
+            'backend': status.backend,
+            'device': status.device,
+            'precision': status.precision,
+            'stage': status.stage,
+            'requested': status.requested,
+            'request_id': str(status.request_id),
+            'last_error': status.last_error,
+        }
+        self._status.publish(
+            DiagnosticStatus(
+                level=LEVELS.get(status.stage, DiagnosticStatus.OK),
+                name=f'{self._node.get_fully_qualified_name().lstrip("/")}: model',
+                message=sentence(status),
+                hardware_id=status.device,
+                values=[KeyValue(key=key, value=value) for key, value in fields.items()],
+            )
+        )
+
+
+def sentence(status: ModelStatus) -> str:
+    """Say in one sentence where the model stands."""
+    served = f'serving {status.model}' if status.model else 'no model is loaded'
+    if status.stage == 'serving':
+        return f'{served} on {status.backend}'
+    if status.stage == 'none':
+        return f'{served}: {status.last_error}' if status.last_error else served
+    if status.stage == 'rejected':
+        return f'{served}; {status.requested!r} was refused at {status.last_error}'
+    return f'{served}; {status.requested!r} is at {status.stage}'

@@ -1,0 +1,36 @@
+"""What differs between ROS 2 distributions (Humble, Jazzy, Kilted), in this file only."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks as SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks as SubscriptionEventCallbacks
+
+
+def make_executor() -> Executor:
+    """Give the executor that nodes run on.
+
+    Not rclpy.experimental.EventsExecutor: that of rclpy 9.1.2 (Kilted) spins without ever firing
+    a timer, and knows no guard conditions.
+    """
+    return SingleThreadedExecutor()
+
+
+def on_parameters_set(node: Node, callback: Callable[[list[Parameter[Any]]], None]) -> bool:
+    """Call ``callback`` after parameters took effect.
+
+    Returns:
+        False when the distribution has no such hook (Humble): the caller must act at the end of
+        its own on-set callback instead.
+    """
+    add = getattr(node, 'add_post_set_parameters_callback', None)
+    if add is None:
+        return False
+    add(callback)
+    return True

@@ -1,0 +1,109 @@
+"""A model that can serve: compiled network, its pre- and postprocessing, its classes."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from edge_seg.backends.base import CompiledModel, CompileReport
+from edge_seg.core.checks import is_finite
+from edge_seg.core.geometry import GeometryPlan, plan_geometry
+from edge_seg.core.palette import Palette
+from edge_seg.core.postprocess import Postprocessor
+from edge_seg.core.preprocess import Preprocessor
+from edge_seg.core.values import DecodedImage, LabelArray, ModelSpec, Size, UInt8Array
+from edge_seg.runtime.stats import Stage
+from edge_seg.runtime.stopwatch import Stopwatch
+
+PLANS_KEPT = 16
+"""Camera sizes whose geometry is remembered; a robot has a few, a fuzzer any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """The answer to one frame.
+
+    Attributes:
+        labels: (H, W) class ids at camera size, uint8, or uint16 above 255 classes.
+        confidence: (H, W) uint8, 255 times the probability of the winning class; None when not
+            asked for, or when the network gives labels without scores.
+        palette: colours of the classes.
+    """
+
+    labels: LabelArray
+    confidence: UInt8Array | None
+    palette: Palette
+
+
+class ServingModel:
+    """Segments camera images, one at a time; owns its compiled network.
+
+    Args:
+        spec: what the manifest declares.
+        compiled: the network; closed with this object.
+        sha256: digest of the manifest, by which operators tell models apart.
+    """
+
+    def __init__(self, spec: ModelSpec, compiled: CompiledModel, *, sha256: str) -> None:
+        self.spec = spec
+        self.sha256 = sha256
+        self.palette = Palette(spec.classes)
+        self._compiled = compiled
+        self._preprocess = Preprocessor(spec.input, compiled.inputs[0])
+        self._postprocess = Postprocessor(compiled.outputs[0], compiled.output_kind, spec)
+        self._plans: OrderedDict[Size, GeometryPlan] = OrderedDict()
+
+    @property
+    def identity(self) -> str:
+        """Name and version as operators write them: 'floor@2'."""
+        return f'{self.spec.name}@{self.spec.version}'
+
+    @property
+    def report(self) -> CompileReport:
+        """Backend, device and precision."""
+        return self._compiled.report
+
+    def segment(self, image: DecodedImage, *, confidence: bool, watch: Stopwatch) -> Segmentation:
+        """Turn one image into labels of the same size.
+
+        Args:
+            image: decoded camera image.
+            confidence: compute the winning probability too.
+            watch: receives the laps PREPROCESS, INFER and POSTPROCESS.
+
+        Raises:
+            InferenceFailed: the backend failed or gave labels that the model does not declare.
+        """
+        plan = self._plan(image.size)
+        tensor = self._preprocess(image, plan)
+        watch.lap(Stage.PREPROCESS)
+        scores = self._compiled.infer([tensor])[0]
+        watch.lap(Stage.INFER)
+        certainty: UInt8Array | None = None
+        if confidence and self._postprocess.has_confidence:
+            mask = self._postprocess.labels_and_confidence(scores, plan)
+            labels, certainty = mask.labels, mask.confidence
+        else:
+            labels = self._postprocess.labels(scores, plan)
+        watch.lap(Stage.POSTPROCESS)
+        return Segmentation(labels, certainty, self.palette)
+
+    def outputs_are_finite(self, image: DecodedImage) -> bool:
+        """Run one image and tell whether every number that comes out is finite.
+
+        Raises:
+            InferenceFailed: the backend failed.
+        """
+        tensor = self._preprocess(image, self._plan(image.size))
+        return is_finite(self._compiled.infer([tensor]))
+
+    def close(self) -> None:
+        """Free the network. Twice is fine; never raises."""
+        self._compiled.close()
+
+    def _plan(self, camera: Size) -> GeometryPlan:
+        plan = self._plans.get(camera)
+        if plan is None:
+            plan = plan_geometry(camera, self.spec.input.size, self.spec.input.resize)
+            self._plans[camera] = plan
+            if len(self._plans) > PLANS_KEPT:
+                self._plans.popitem(last=False)
+        return plan

@@ -1,0 +1,164 @@
+"""The frame worker: the one thread that turns waiting camera frames into masks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import logging
+import threading
+import time
+from typing import Generic, Protocol, TypeVar
+
+from edge_seg.core.decode import decode, decode_compressed
+from edge_seg.core.values import CompressedImage, DecodedImage, RawImage
+from edge_seg.errors import DropReason, FrameRejected, InferenceFailed, NoActiveModel
+from edge_seg.runtime.mailbox import NewestFrameMailbox, Waiting
+from edge_seg.runtime.serving import Segmentation, ServingModel
+from edge_seg.runtime.slot import ModelSlot
+from edge_seg.runtime.stats import FrameStatistics, Stage
+from edge_seg.runtime.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.5
+"""How often an idle worker looks whether it shall stop."""
+
+HeaderT = TypeVar('HeaderT')
+SinkHeaderT = TypeVar('SinkHeaderT', contravariant=True)
+FallbackDecoder = Callable[[RawImage], DecodedImage]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFrame(Generic[HeaderT]):
+    """One message of a camera.
+
+    Attributes:
+        header: goes through unchanged to everything published for this frame.
+        image: its pixels, still as they came.
+    """
+
+    header: HeaderT
+    image: RawImage | CompressedImage
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which outputs somebody listens to."""
+
+    mask: bool = False
+    confidence: bool = False
+    color_mask: bool = False
+    overlay: bool = False
+
+    @property
+    def anything(self) -> bool:
+        """True when at least one output is wanted."""
+        return self.mask or self.confidence or self.color_mask or self.overlay
+
+
+class MaskSink(Protocol[SinkHeaderT]):
+    """Where masks go; called from the worker's thread only."""
+
+    def wanted(self) -> Wanted:
+        """Say what somebody listens to at this moment."""
+
+    def publish(
+        self, header: SinkHeaderT, image: DecodedImage, result: Segmentation, wanted: Wanted
+    ) -> None:
+        """Publish everything wanted. ``result`` may be reused after the return."""
+
+
+class FrameWorker(Generic[HeaderT]):
+    """Takes frames from a mailbox, segments them with the model in the slot, feeds a sink.
+
+    Args:
+        mailbox: where the camera callback leaves frames.
+        slot: holds the model; leased for one frame at a time.
+        sink: where masks go.
+        statistics: counts, rates and latencies.
+        clock: the node's clock in seconds, for the age of a mask.
+        fallback_decoder: tried for encodings that edge_seg does not decode itself.
+        on_error: told of every inference failure with its text and how many came in a row.
+    """
+
+    def __init__(
+        self,
+        mailbox: NewestFrameMailbox[CameraFrame[HeaderT]],
+        slot: ModelSlot[ServingModel],
+        sink: MaskSink[HeaderT],
+        statistics: FrameStatistics,
+        *,
+        clock: Callable[[], float],
+        fallback_decoder: FallbackDecoder | None = None,
+        on_error: Callable[[str], None] = logger.error,
+    ) -> None:
+        self._mailbox = mailbox
+        self._slot = slot
+        self._sink = sink
+        self._statistics = statistics
+        self._clock = clock
+        self._fallback_decoder = fallback_decoder
+        self._on_error = on_error
+        self._thread = threading.Thread(target=self._run, name='frame_worker', daemon=True)
+
+    def start(self) -> None:
+        """Begin to take frames."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Close the mailbox and wait until the current frame is finished.
+
+        Returns:
+            False when the frame was not finished in time.
+        """
+        self._mailbox.close()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._mailbox.closed:
+            waiting = self._mailbox.take(POLL_S)
+            if waiting is not None:
+                self._answer(waiting)
+
+    def _answer(self, waiting: Waiting[CameraFrame[HeaderT]]) -> None:
+        wanted = self._sink.wanted()
+        if not wanted.anything:
+            self._drop(DropReason.NO_SUBSCRIBER)
+            return
+        try:
+            watch = self._segment(waiting.frame, wanted)
+        except FrameRejected as rejected:
+            self._drop(rejected.reason, error=str(rejected))
+        except NoActiveModel:
+            self._drop(DropReason.NO_MODEL)
+        except InferenceFailed as failure:
+            self._drop(DropReason.INFERENCE_ERROR, error=str(failure))
+        except Exception as bug:  # one bad frame must not end the stream
+            logger.exception('a bug in the frame path')
+            self._drop(DropReason.INTERNAL_ERROR, error=f'{type(bug).__name__}: {bug}')
+        else:
+            if waiting.stamp_s > 0:
+                watch.note(Stage.AGE, self._clock() - waiting.stamp_s)
+            self._statistics.mask_out(time.monotonic(), watch.laps)
+
+    def _segment(self, frame: CameraFrame[HeaderT], wanted: Wanted) -> Stopwatch:
+        watch = Stopwatch()
+        image = self._decode(frame.image)
+        watch.lap(Stage.DECODE)
+        with self._slot.lease() as model:
+            result = model.segment(image, confidence=wanted.confidence, watch=watch)
+            self._sink.publish(frame.header, image, result, wanted)
+        watch.lap(Stage.PUBLISH)
+        watch.note(Stage.TOTAL, watch.elapsed_s)
+        return watch
+
+    def _decode(self, image: RawImage | CompressedImage) -> DecodedImage:
+        if isinstance(image, CompressedImage):
+            return decode_compressed(image)
+        return decode(image, fallback=self._fallback_decoder)
+
+    def _drop(self, reason: DropReason, *, error: str = '') -> None:
+        now_s = time.monotonic()
+        self._statistics.frame_dropped(reason, now_s)
+        if error:
+            self._statistics.error(error, now_s)
+            self._on_error(error)
