@@ -132,12 +132,11 @@ def read_manifest_bytes(path: Path) -> bytes:
         raise ManifestInvalid(
             file=str(path), field='', found=found, expected='a readable file'
         ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ManifestInvalid(file=str(path), field='', found='no regular file', expected=expected)
     with os.fdopen(descriptor, 'rb') as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ManifestInvalid(
-                file=str(path), field='', found='no regular file', expected=expected
-            )
         text = stream.read(MAX_BYTES + 1)
     if len(text) > MAX_BYTES:
         found = f'{status.st_size} bytes'

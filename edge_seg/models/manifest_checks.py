@@ -61,7 +61,9 @@ def _validator() -> Any:
 
 
 def _schema_findings(document: Document) -> Iterator[Finding]:
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(document))
+    # The outermost one explains those inside it; min() keeps the schema's order among equals.
+    errors = _validator().iter_errors(document)
+    error = min(errors, key=lambda error: len(error.absolute_path), default=None)
     if error is None:
         return
     path: list[PathPart] = list(error.absolute_path)
