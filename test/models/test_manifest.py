@@ -25,7 +25,7 @@ from edge_seg.models.manifest import (
     Provenance,
 )
 from edge_seg.models.manifest_writer import dump_manifest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 import yaml
