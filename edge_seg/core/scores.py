@@ -1,10 +1,13 @@
 """How good masks are against ground truth: confusion matrix, IoU, accuracy."""
 
 import math
+from typing import Any
 
 from edge_seg.core.values import LabelArray
 import numpy as np
 import numpy.typing as npt
+
+BYTE_VALUES = 256
 
 
 class ConfusionMatrix:
@@ -45,13 +48,14 @@ class ConfusionMatrix:
         """
         if predicted.shape != truth.shape:
             raise ValueError(f'predicted is {predicted.shape}, truth is {truth.shape}')
-        classes = self._classes
-        known = np.minimum(truth.astype(np.intp), classes)
-        answered = np.minimum(predicted.astype(np.intp), classes)
-        cells = (classes + 1) * (classes + 1)
-        flat = (known * (classes + 1) + answered).reshape(-1)
-        counts = np.bincount(flat, minlength=cells).reshape(classes + 1, classes + 1)
-        self._counts += counts[:classes]
+        side = self._classes + 1
+        # Few classes fit a pair into a byte: eight times less memory to walk than with intp.
+        pair = np.uint8 if side * side <= BYTE_VALUES else np.intp
+        codes = _limited(truth, self._classes, pair)
+        codes *= side
+        codes += _limited(predicted, self._classes, pair)
+        counts = np.bincount(codes.reshape(-1), minlength=side * side)
+        self._counts += counts.reshape(side, side)[: self._classes]
 
     def iou(self) -> npt.NDArray[np.float64]:
         """Return intersection over union per class; NaN for a class neither true nor predicted."""
@@ -71,3 +75,9 @@ class ConfusionMatrix:
         """Return the share 0-1 of counted pixels that are right; NaN when none was counted."""
         total = self.pixels
         return float(np.trace(self._counts) / total) if total else math.nan
+
+
+def _limited(labels: LabelArray, highest: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return ``labels`` with everything above ``highest`` replaced by it, a fresh array."""
+    limit = min(highest, int(np.iinfo(labels.dtype).max))
+    return np.minimum(labels, limit).astype(dtype)

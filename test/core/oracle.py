@@ -43,7 +43,7 @@ def nearest(labels, plan, unlabelled):
 
 
 def mix(position, first, stop):
-    """Return the two cells around a position and the weight of the second; repeated at the ends."""
+    """Return the two cells around a position and the weight of the second; ends are repeated."""
     at = min(max(position - Fraction(1, 2), first), stop - 1)
     lower = math.floor(at)
     return lower, min(lower + 1, stop - 1), float(at - lower)
@@ -173,17 +173,19 @@ def area(pixels, width, height):
 
 
 def resized(pixels, width, height):
-    """Halve while even and large enough; then bilinear, or area if it still shrinks by over 2."""
+    """Halve while even and large enough; then bilinear, or area if it still shrinks too much."""
     pixels = pixels.astype(np.float64)
+    limit = 2
     while (
         pixels.shape[0] % 2 == pixels.shape[1] % 2 == 0
         and pixels.shape[0] >= 2 * height
         and pixels.shape[1] >= 2 * width
     ):
         pixels = np.floor(area(pixels, pixels.shape[1] // 2, pixels.shape[0] // 2) + 0.5)
+        limit = 3
     source_height, source_width = pixels.shape[:2]
     shrinks = source_height >= height and source_width >= width
-    if shrinks and (source_height > 2 * height or source_width > 2 * width):
+    if shrinks and (source_height > limit * height or source_width > limit * width):
         return area(pixels, width, height)
     xs = centres(width, 0, source_width, source_width, source_width)
     ys = centres(height, 0, source_height, source_height, source_height)
