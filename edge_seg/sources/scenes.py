@@ -84,6 +84,15 @@ class SceneSequence:
         image = cast(UInt8Array, cv2.cvtColor(self._canvas, cv2.COLOR_RGBA2RGB))
         return SyntheticFrame(self._expose(image, scene, scene_t_s), labels)
 
+    def prepare(self, t_s: float) -> None:
+        """Build the scene shown at `t_s` unless it is there; may be called on another thread."""
+        self._scene_at(int(t_s // SCENE_PERIOD_S))
+
+    @staticmethod
+    def scene_changes_within(t_s: float, ahead_s: float) -> bool:
+        """Whether another scene begins in the `ahead_s` seconds after `t_s`."""
+        return t_s // SCENE_PERIOD_S != (t_s + ahead_s) // SCENE_PERIOD_S
+
     def _draw(self, scene: Scene, view: View, t_s: float) -> None:
         canvas = self._canvas
         cv2.resize(scene.backdrop, self._size, dst=canvas)
