@@ -1,7 +1,7 @@
 """Brings a model to several nodes one by one; takes it back from all when one fails."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import logging
 from typing import Protocol
 
@@ -87,11 +87,13 @@ class Step:
         node: the node.
         served: what it served before, '' for none.
         restore: text for its parameter `model` that brings that back.
+        loaded: what the node said when it served the new model; None while it does not.
     """
 
     node: ModelNode
     served: str
     restore: str
+    loaded: ServedModel | None = None
 
 
 class Rollout:
@@ -131,7 +133,10 @@ class Rollout:
                 if node.name not in (step.node.name for step in touched):
                     touched.append(self._restore_point(node, before))
                 self._tell(f'rolling {target} out to {node.name}')
-                self._load(node, target, pacer=pacer)
+                loaded = self._load(node, target, pacer=pacer)
+                touched[:] = [
+                    replace(step, loaded=loaded) if step.node is node else step for step in touched
+                ]
             except RolloutFailed as failure:
                 stuck = self.undo(touched, pacer=pacer)
                 raise _after_undo(failure, touched, stuck) from failure
@@ -139,8 +144,8 @@ class Rollout:
     def undo(self, steps: Sequence[Step], *, pacer: Pacer) -> tuple[str, ...]:
         """Restore what served before, newest step first.
 
-        The node's own ~/rollback is tried first, as it needs no load; when it does not lead to
-        the model of the restore point, the parameter is set.
+        A node that has loaded nothing since goes back by its own ~/rollback, which needs no load.
+        For others, ~/rollback could lead to any model: the parameter is set.
 
         Returns:
             What went wrong, one line for each node that is not back.
@@ -165,7 +170,7 @@ class Rollout:
         restore = parameter if '/' in parameter or not before.model else before.model
         return Step(node, before.model, restore)
 
-    def _load(self, node: ModelNode, target: str, *, pacer: Pacer) -> None:
+    def _load(self, node: ModelNode, target: str, *, pacer: Pacer) -> ServedModel:
         before = self._known(node, pacer=pacer)
         process = node.incarnation()
         reply = node.set_model(target, self._limits.answer_timeout_s)
@@ -185,7 +190,7 @@ class Rollout:
                     raise _failed(node, f'{target!r} {status.last_error}', 'a model it accepts')
                 if status.stage == 'serving':
                     _log.info('%s: serves %s', node.name, status.model)
-                    return
+                    return status
             if pacer.now() >= deadline:
                 stage = status.stage if status is not None else 'unknown'
                 raise _failed(
@@ -199,15 +204,24 @@ class Rollout:
         status = self._at_rest(step.node, pacer=pacer)
         if status.model == step.served:
             return
-        reply = step.node.roll_back(self._limits.answer_timeout_s)
+        if not step.served or (
+            step.loaded is not None
+            and (status.model, status.request_id) == (step.loaded.model, step.loaded.request_id)
+        ):
+            reply = step.node.roll_back(self._limits.answer_timeout_s)
+            if self._went_back(step, reply, pacer=pacer):
+                return
+            if not step.served:
+                raise _failed(step.node, f'~/rollback: {reply.reason}', 'no model')
+        self._load(step.node, step.restore, pacer=pacer)
+
+    def _went_back(self, step: Step, reply: Reply, *, pacer: Pacer) -> bool:
         deadline = pacer.now() + self._limits.answer_timeout_s
         while reply.accepted and pacer.now() < deadline:
             if self._at_rest(step.node, pacer=pacer).model == step.served:
-                return
+                return True
             pacer.wait(self._limits.poll_s)
-        if not step.served:
-            raise _failed(step.node, f'~/rollback refused: {reply.reason}', 'no model')
-        self._load(step.node, step.restore, pacer=pacer)
+        return False
 
     def _known(self, node: ModelNode, *, pacer: Pacer) -> ServedModel:
         deadline = pacer.now() + self._limits.answer_timeout_s

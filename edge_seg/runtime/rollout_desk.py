@@ -17,6 +17,10 @@ from edge_seg.runtime.store_watch import StoreWatch
 
 _log = logging.getLogger(__name__)
 
+# A process that has just started may not be reached by the first request: the middleware still
+# lists the killed one, so the service looks as if it were there.
+_PREPARE_ATTEMPTS = 3
+
 
 class RolloutDesk:
     """The manager's side of rollouts; used by one thread, `summary` and `failed` by any.
@@ -40,7 +44,8 @@ class RolloutDesk:
         self._settings = settings
         self._watch = watch
         self._rollout = Rollout(settings.rollout, tell=tell)
-        self._touched: list[Step] = []  # by the last rollout, in its order
+        self._touched: list[Step] = []  # by the rollout under way, in its order
+        self._last: list[Step] = []  # of the last rollout that stands
         self._unfinished = ''  # target of a rollout that was cancelled
         self._published = ''  # found by the watch and not rolled out yet
         self._next_look = 0.0
@@ -70,7 +75,6 @@ class RolloutDesk:
             self._rollout.run(nodes, target, self._touched, pacer=pacer)
         except RolloutFailed as failure:
             self._unfinished = ''
-            self._touched = []
             self._conclude(str(failure), failed=True)
             raise
         except Cancelled:
@@ -80,6 +84,7 @@ class RolloutDesk:
             )
             raise
         self._unfinished = ''
+        self._last = self._touched or self._last
         for node in nodes:
             served = node.served_model()
             self._rolled_out[node.name] = served.model if served is not None else target
@@ -95,9 +100,10 @@ class RolloutDesk:
             Cancelled: told to stop.
         """
         self._rolled_out.clear()
+        steps = self._touched if self._unfinished else self._last
         self._unfinished = self._published = ''
-        if self._touched:
-            steps, self._touched = self._touched, []
+        self._touched, self._last = [], []
+        if steps:
             failures = self._rollout.undo(steps, pacer=pacer)
             done = ', '.join(f'{step.node.name} to {step.served or "none"}' for step in steps)
         else:
@@ -114,11 +120,12 @@ class RolloutDesk:
         if model is None:
             return
         by_name = {one.name: one for one in self._nodes}
-        reply = by_name[node.name].set_model(model, self._settings.rollout.answer_timeout_s)
-        if reply.accepted:
-            _log.info('%s: will load %s, as rolled out before', node.name, model)
-        else:
-            _log.warning('%s: cannot go back to %s: %s', node.name, model, reply.reason)
+        for _ in range(_PREPARE_ATTEMPTS):
+            reply = by_name[node.name].set_model(model, self._settings.rollout.answer_timeout_s)
+            if reply.accepted:
+                _log.info('%s: will load %s, as rolled out before', node.name, model)
+                return
+        _log.error('%s: comes back without %s: %s', node.name, model, reply.reason)
 
     def look_after(self, *, pacer: Pacer) -> None:
         """Follow changes made by others; roll out what was newly published.

@@ -1,5 +1,7 @@
 """Death, restart and operators, as the supervisor sees them."""
 
+from itertools import pairwise
+
 from edge_seg.errors import TransitionFailed
 from edge_seg.runtime.managed_node import Cancelled, NodeState, observe
 from edge_seg.runtime.supervision import NodeReport, Standing, SupervisionPolicy, Supervisor
@@ -95,7 +97,7 @@ def test_attempts_that_fail_back_off_exponentially_and_end(scene):
     scene.failure = '/a: configure: refused'
     scene.node.restart()
     report = scene.look_for(100.0)
-    pauses = [later - sooner for sooner, later in zip(scene.repairs, scene.repairs[1:])]
+    pauses = [later - sooner for sooner, later in pairwise(scene.repairs)]
     assert pauses == pytest.approx([1.0, 2.0, 4.0, 8.0], abs=0.6)
     assert report.standing is Standing.GAVE_UP
     assert 'given up after 5 attempts: /a: configure: refused' in report.message

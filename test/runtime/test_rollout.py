@@ -128,6 +128,18 @@ def test_rollback_takes_the_last_rollout_back_newest_first(fleet):
     assert fleet.models == ['floor@1'] * 3
 
 
+def test_rollback_after_a_failed_rollout_takes_back_the_one_before(fleet):
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.nodes[1].rejects['floor@3'] = 'warm: output is not finite'
+    with pytest.raises(RolloutFailed):
+        fleet.desk.run('floor@3', pacer=fleet.pacer)
+    fleet.journal.clear()
+    fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+    # By then the previous model of /a is floor@3, which must not serve even for a moment.
+    assert 'rollback /a' not in fleet.journal
+
+
 def test_a_new_manager_lets_every_node_go_back_by_itself(fleet):
     fleet.desk.run('floor@2', pacer=fleet.pacer)
     assert fleet.make_desk().roll_back(pacer=fleet.pacer).startswith('rolled back')

@@ -1,0 +1,240 @@
+"""A managed lifecycle node seen over DDS: states, transitions, models; in any language."""
+
+from collections.abc import Callable
+import threading
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from edge_seg.ros.qos import LATCHED
+from edge_seg.runtime.managed_node import NodeState, Transition, TransitionReply
+from edge_seg.runtime.rollout import Reply, ServedModel
+from lifecycle_msgs.msg import State, TransitionEvent
+from lifecycle_msgs.msg import Transition as TransitionId
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.callback_groups import CallbackGroup
+from rclpy.client import Client
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+_STATES = {
+    State.PRIMARY_STATE_UNCONFIGURED: NodeState.UNCONFIGURED,
+    State.PRIMARY_STATE_INACTIVE: NodeState.INACTIVE,
+    State.PRIMARY_STATE_ACTIVE: NodeState.ACTIVE,
+    State.PRIMARY_STATE_FINALIZED: NodeState.FINALIZED,
+}
+
+_TRANSITION_IDS = {
+    Transition.CONFIGURE: TransitionId.TRANSITION_CONFIGURE,
+    Transition.ACTIVATE: TransitionId.TRANSITION_ACTIVATE,
+    Transition.DEACTIVATE: TransitionId.TRANSITION_DEACTIVATE,
+    Transition.CLEANUP: TransitionId.TRANSITION_CLEANUP,
+    Transition.FINALIZE: TransitionId.TRANSITION_UNCONFIGURED_SHUTDOWN,
+}
+
+# Events come in bursts when a node is shut down from active.
+_EVENT_DEPTH = 10
+
+
+class _Call:
+    """One service call; waited for in a thread that does not spin."""
+
+    def __init__(self, client: Any, lock: threading.Lock, request: Any) -> None:
+        self._client = client
+        self._answered = threading.Event()
+        with lock:  # on Humble call_async is not safe from two threads
+            self._future = client.call_async(request)
+        self._future.add_done_callback(lambda _future: self._answered.set())
+
+    def wait(self, timeout_s: float) -> Any | None:
+        """Return the response, None while there is none."""
+        if not self._answered.wait(max(0.0, timeout_s)):
+            return None
+        return self._future.result()
+
+    def abandon(self) -> None:
+        """Forget the call; without this an unanswered one would be kept for ever."""
+        self._client.remove_pending_request(self._future)
+
+
+class _StateQuestion:
+    """Implements StateAnswer."""
+
+    def __init__(self, call: _Call | None, *, listed: Callable[[], bool]) -> None:
+        self._call = call
+        self._listed = listed
+
+    def wait(self, timeout_s: float) -> NodeState:
+        response = None
+        if self._call is not None:
+            response = self._call.wait(timeout_s)
+            self._call.abandon()
+        if response is not None:
+            return _STATES.get(response.current_state.id, NodeState.BUSY)
+        return NodeState.SILENT if self._listed() else NodeState.ABSENT
+
+
+class _TransitionRequest:
+    """Implements TransitionAnswer."""
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+
+    def wait(self, timeout_s: float) -> TransitionReply:
+        response = self._call.wait(timeout_s)
+        if response is None:
+            return TransitionReply.NO_REPLY
+        return TransitionReply.DONE if response.success else TransitionReply.REFUSED
+
+    def abandon(self) -> None:
+        self._call.abandon()
+
+
+class LifecycleClient:
+    """Implements ManagedNode and ModelNode.
+
+    Any thread may call it except one that the executor needs to deliver the answers.
+
+    Args:
+        owner: the node that the clients belong to.
+        name: full name of the managed node.
+        callback_group: for clients and subscriptions; a reentrant one.
+        on_event: called when the node reports a transition, in an executor thread.
+    """
+
+    def __init__(
+        self,
+        owner: Node,
+        name: str,
+        *,
+        callback_group: CallbackGroup,
+        on_event: Callable[[], None],
+    ) -> None:
+        self._owner = owner
+        self._name = name
+        self._event_topic = f'{name}/transition_event'
+        self._status_topic = f'{name}/model_status'
+        self._lock = threading.Lock()  # around sending
+        self._transition: _TransitionRequest | None = None  # the last one; manager's thread
+        self._status: ServedModel | None = None  # replaced whole in an executor thread
+        self._words = ''  # since the last transition was asked for
+
+        def client(service_type: Any, service: str) -> Client[Any, Any]:
+            return owner.create_client(
+                service_type, f'{name}/{service}', callback_group=callback_group
+            )
+
+        self._get_state = client(GetState, 'get_state')
+        self._change_state = client(ChangeState, 'change_state')
+        self._get_parameters = client(GetParameters, 'get_parameters')
+        self._set_parameters = client(SetParameters, 'set_parameters')
+        self._rollback = client(Trigger, 'rollback')
+        owner.create_subscription(
+            TransitionEvent,
+            self._event_topic,
+            lambda _event: on_event(),
+            _EVENT_DEPTH,
+            callback_group=callback_group,
+        )
+        owner.create_subscription(
+            DiagnosticStatus,
+            self._status_topic,
+            self._on_status,
+            LATCHED,
+            callback_group=callback_group,
+        )
+
+    @property
+    def name(self) -> str:
+        """Full name of the managed node."""
+        return self._name
+
+    def ask_state(self) -> _StateQuestion:
+        """See ManagedNode."""
+        call = None
+        if self._get_state.service_is_ready():
+            call = _Call(self._get_state, self._lock, GetState.Request())
+        return _StateQuestion(call, listed=self._is_listed)
+
+    def incarnation(self) -> frozenset[str]:
+        """See ManagedNode; the identities are those of the publishers of transition_event.
+
+        Every lifecycle node has that publisher, and the middleware gives each new one an
+        identity that never comes again.
+        """
+        endpoints = self._owner.get_publishers_info_by_topic(self._event_topic)
+        return frozenset(bytes(endpoint.endpoint_gid).hex() for endpoint in endpoints)
+
+    def ask_transition(self, transition: Transition) -> _TransitionRequest:
+        """See ManagedNode."""
+        if self._transition is not None:
+            self._transition.abandon()
+        self._words = ''
+        request = ChangeState.Request()
+        request.transition.id = _TRANSITION_IDS[transition]
+        self._transition = _TransitionRequest(_Call(self._change_state, self._lock, request))
+        return self._transition
+
+    def last_words(self) -> str:
+        """See ManagedNode; taken from ~/model_status."""
+        return self._words
+
+    def serves_models(self) -> bool:
+        """See ModelNode."""
+        return self._owner.count_publishers(self._status_topic) > 0
+
+    def served_model(self) -> ServedModel | None:
+        """See ModelNode."""
+        return self._status
+
+    def get_model(self, timeout_s: float) -> str | None:
+        """See ModelNode."""
+        response = self._ask(
+            self._get_parameters, GetParameters.Request(names=['model']), timeout_s
+        )
+        if response is None or not response.values:
+            return None
+        value = response.values[0]
+        return value.string_value if value.type == ParameterType.PARAMETER_STRING else None
+
+    def set_model(self, model: str, timeout_s: float) -> Reply:
+        """See ModelNode."""
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=model)
+        request = SetParameters.Request(parameters=[Parameter(name='model', value=value)])
+        response = self._ask(self._set_parameters, request, timeout_s)
+        if response is None or not response.results:
+            return Reply(False, f'no answer within {timeout_s:.1f} s')
+        result = response.results[0]
+        return Reply(result.successful, result.reason)
+
+    def roll_back(self, timeout_s: float) -> Reply:
+        """See ModelNode."""
+        response = self._ask(self._rollback, Trigger.Request(), timeout_s)
+        if response is None:
+            return Reply(False, f'no answer to ~/rollback within {timeout_s:.1f} s')
+        return Reply(response.success, response.message)
+
+    def _is_listed(self) -> bool:
+        return bool(self.incarnation())
+
+    def _ask(self, client: Any, request: Any, timeout_s: float) -> Any | None:
+        if not client.service_is_ready():
+            return None
+        call = _Call(client, self._lock, request)
+        response = call.wait(timeout_s)
+        call.abandon()
+        return response
+
+    def _on_status(self, message: DiagnosticStatus) -> None:
+        values = {pair.key: pair.value for pair in message.values}
+        request_id = values.get('request_id', '')
+        status = ServedModel(
+            model=values.get('model', ''),
+            stage=values.get('stage', ''),
+            requested=values.get('requested', ''),
+            request_id=int(request_id) if request_id.isdecimal() else 0,
+            last_error=values.get('last_error', ''),
+        )
+        self._words = status.last_error
+        self._status = status
