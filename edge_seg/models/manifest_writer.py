@@ -16,6 +16,13 @@ def dump_manifest(manifest: Manifest) -> bytes:
     Raises:
         ManifestInvalid: the values contradict each other.
     """
+    document = manifest_document(manifest)
+    check_document(document, file=f'manifest of {manifest.reference}')
+    return dump_mapping(document)
+
+
+def manifest_document(manifest: Manifest) -> dict[str, Any]:
+    """Return a manifest as the plain mapping that stands in its file."""
     spec = manifest.spec
     document: dict[str, Any] = {
         'schema': SCHEMA_VERSION,
@@ -40,8 +47,7 @@ def dump_manifest(manifest: Manifest) -> bytes:
             'labels': _file_document(manifest.golden.labels),
             'minimum_agreement': manifest.golden.minimum_agreement,
         }
-    check_document(document, file=f'manifest of {manifest.reference}')
-    return dump_mapping(document)
+    return document
 
 
 def _input_document(spec: InputSpec) -> dict[str, Any]:

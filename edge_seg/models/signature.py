@@ -113,9 +113,7 @@ def sign_with_key(package: ModelPackage, private_key: Path) -> Signature:
         IntegrityError, ManifestInvalid: the manifest changed or is gone.
         StoreError: manifest.sig cannot be written.
     """
-    key = load_private_key(private_key)
-    value = key.sign(signed_bytes(package))
-    return _write(package, Signature(ED25519, key_id(key.public_key()), value))
+    return _write(package, ed25519_signature(signed_bytes(package), private_key))
 
 
 def sign_with_secret(package: ModelPackage, secret_file: Path) -> Signature:
@@ -127,6 +125,26 @@ def sign_with_secret(package: ModelPackage, secret_file: Path) -> Signature:
     secret = load_secret(secret_file)
     value = hmac.new(secret, signed_bytes(package), hashlib.sha256).digest()
     return _write(package, Signature(HMAC_SHA256, secret_id(secret), value))
+
+
+def ed25519_signature(manifest: bytes, private_key: Path) -> Signature:
+    """Sign the bytes of a manifest.
+
+    Raises:
+        SettingsInvalid: the key cannot be used.
+    """
+    key = load_private_key(private_key)
+    return Signature(ED25519, key_id(key.public_key()), key.sign(manifest))
+
+
+def encoded(signature: Signature) -> bytes:
+    """Return the content of manifest.sig."""
+    document = {
+        'algorithm': signature.algorithm,
+        'key_id': signature.key_id,
+        'signature': base64.b64encode(signature.value).decode('ascii'),
+    }
+    return (json.dumps(document, indent=2) + '\n').encode('ascii')
 
 
 def read_signature(package: ModelPackage) -> Signature | None:
@@ -191,14 +209,9 @@ def _is_right_ed25519(
 
 
 def _write(package: ModelPackage, signature: Signature) -> Signature:
-    document = {
-        'algorithm': signature.algorithm,
-        'key_id': signature.key_id,
-        'signature': base64.b64encode(signature.value).decode('ascii'),
-    }
     path = package.path / SIGNATURE_NAME
     with reported(path):
-        replace_durably(path, (json.dumps(document, indent=2) + '\n').encode('ascii'))
+        replace_durably(path, encoded(signature))
     return signature
 
 

@@ -1,0 +1,257 @@
+"""``edge_seg model``: the group, and the commands that only look: list, show, verify."""
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+from edge_seg.cli.main import exit_code_of, EXIT_CODES, INVALID, LazyGroup, NOT_FOUND
+from edge_seg.cli.model_view import (
+    in_bytes,
+    json_option,
+    progress_bar,
+    show_json,
+    show_pairs,
+    show_table,
+    size_of,
+    store_option,
+)
+from edge_seg.errors import EdgeSegError, ModelError, ModelNotFound
+from edge_seg.models.manifest import Manifest
+from edge_seg.models.package import ModelPackage, verify_artifacts
+from edge_seg.models.signature import check_signature, SignaturePolicy, SignatureReport
+from edge_seg.models.store import ModelStore, StoreEntry
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    'list': ('edge_seg.cli.model:list_models', 'List what is in the store.'),
+    'show': ('edge_seg.cli.model:show', 'Show what a model declares.'),
+    'add': ('edge_seg.cli.model_add:add', 'Publish a model file, or a folder with a manifest.'),
+    'verify': ('edge_seg.cli.model:verify', 'Check digests and signatures.'),
+    'keygen': ('edge_seg.cli.model_sign:keygen', 'Make a pair of keys for signing.'),
+    'sign': ('edge_seg.cli.model_sign:sign', 'Sign a model.'),
+    'label': ('edge_seg.cli.model_keep:label', 'Let a label such as stable mean a version.'),
+    'activate': ('edge_seg.cli.model_live:activate', 'Let a running node serve a model.'),
+    'rollback': ('edge_seg.cli.model_live:rollback', 'Let a running node serve the previous one.'),
+    'remove': ('edge_seg.cli.model_keep:remove', 'Take a version out of the store.'),
+    'prune': ('edge_seg.cli.model_keep:prune', 'Remove old versions and leftovers.'),
+}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, epilog=EXIT_CODES)
+def command() -> None:
+    """Look after the models in a store.
+
+    A model is named name, name@version, name@latest, name@LABEL, or by a path with a slash. A
+    bare name means the version labelled stable, or the latest when none is.
+    """
+
+
+@click.command('list')
+@click.argument('name', required=False)
+@store_option
+@json_option
+def list_models(name: str | None, store: ModelStore, as_json: bool) -> int:
+    """List what is in the store, bad entries with the reason; or only what is under NAME."""
+    entries = [e for e in store.entries() if name in (None, e.name)]
+    leftovers = store.leftovers() if name is None else ()
+    if name is not None and not entries:
+        raise ModelNotFound(f'there is no model {name!r} in {store.root}')
+    if as_json:
+        show_json(
+            {
+                'store': str(store.root),
+                'models': [_entry_document(entry) for entry in entries],
+                'leftovers': [{'path': str(i.path), 'abandoned': i.abandoned} for i in leftovers],
+            }
+        )
+        return 0
+    if not entries and not leftovers:
+        click.echo(f'{store.root} has no models; add one with edge_seg model add FILE')
+        return 0
+    rows = [_entry_row(entry) for entry in entries]
+    for leftover in leftovers:
+        state = 'left by a publisher that died; edge_seg model prune removes it'
+        text = state if leftover.abandoned else 'is being published'
+        rows.append([leftover.path.name, '', '', '', '', '', text])
+    show_table(['NAME', 'VERSION', 'LABELS', 'FORMATS', 'SIZE', 'SIGNED', 'STATE'], rows)
+    return 0
+
+
+@click.command()
+@click.argument('model')
+@store_option
+@json_option
+def show(model: str, store: ModelStore, as_json: bool) -> int:
+    """Show what MODEL declares."""
+    package = store.resolve(model)
+    if as_json:
+        show_json(_package_document(package))
+        return 0
+    show_pairs(_package_pairs(package))
+    return 0
+
+
+@click.command()
+@click.argument('models', nargs=-1)
+@store_option
+@click.option(
+    '--trusted-key',
+    'trusted_keys',
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help='Public key (PEM), or a folder of them; may be repeated.',
+)
+@click.option(
+    '--hmac-secret', type=click.Path(path_type=Path), help='File with the shared secret.'
+)
+@click.option('--require-signature', is_flag=True, help='Refuse what no trusted key signed.')
+@json_option
+def verify(
+    models: tuple[str, ...],
+    store: ModelStore,
+    trusted_keys: tuple[Path, ...],
+    hmac_secret: Path | None,
+    require_signature: bool,
+    as_json: bool,
+) -> int:
+    """Check digests and signatures of MODELS; of everything in the store without any."""
+    policy = SignaturePolicy(require_signature, trusted_keys, hmac_secret)
+    if models:
+        results = [_verified(store, model, policy) for model in models]
+    else:
+        results = [_verified_entry(store, entry, policy) for entry in store.entries()]
+    if as_json:
+        show_json([document for document, _ in results])
+    elif not results:
+        click.echo(f'{store.root} has no models')
+    for document, _ in results if not as_json else ():
+        if document['ok']:
+            click.echo(f'ok   {document["model"]}: {document["detail"]}')
+        else:
+            click.echo(f'BAD  {document["model"]}: {document["detail"]}', err=True)
+    codes = [code for _, code in results if code]
+    return 0 if not codes else NOT_FOUND if set(codes) == {NOT_FOUND} else max(codes)
+
+
+def _verified_entry(
+    store: ModelStore, entry: StoreEntry, policy: SignaturePolicy
+) -> tuple[dict[str, Any], int]:
+    if entry.package is not None:
+        return _verified(store, entry.identity, policy)
+    model = entry.identity if entry.name else entry.version
+    return {'model': model, 'ok': False, 'signature': '', 'detail': entry.reason}, INVALID
+
+
+def _verified(
+    store: ModelStore, model: str, policy: SignaturePolicy
+) -> tuple[dict[str, Any], int]:
+    document: dict[str, Any] = {'model': model, 'ok': False, 'signature': ''}
+    try:
+        package = store.resolve(model)
+        document['model'] = package.identity
+        with progress_bar(package.identity) as progress:
+            verify_artifacts(package, progress)
+        report = check_signature(package, policy)
+    except EdgeSegError as error:
+        if not isinstance(error, ModelError):  # a key, not a model, is wrong: the same for all
+            raise
+        document['detail'] = str(error)
+        return document, exit_code_of(error)
+    files = list(package.manifest.files())
+    size = in_bytes(size_of(package.path, package.manifest))
+    document |= {'ok': True, 'signature': report.state, 'key_id': report.key_id}
+    document['detail'] = f'{len(files)} files, {size}, {_in_words(report)}'
+    return document, 0
+
+
+def _in_words(report: SignatureReport) -> str:
+    if report.state == 'unsigned':
+        return 'not signed'
+    trust = 'trusted' if report.state == 'good' else 'not among the trusted keys, not checked'
+    return f'signed with {report.algorithm} key {report.key_id} ({trust})'
+
+
+def _entry_row(entry: StoreEntry) -> list[str]:
+    formats, size = '', ''
+    if entry.package is not None:
+        manifest = entry.package.manifest
+        formats = ', '.join(a.format.value for a in manifest.artifacts)
+        size = in_bytes(size_of(entry.path, manifest))
+    signed = 'yes' if entry.signed else 'no'
+    labels = ', '.join(entry.labels)
+    state = entry.reason or 'ok'
+    return [entry.name or '-', entry.version, labels, formats, size, signed, state]
+
+
+def _entry_document(entry: StoreEntry) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        'name': entry.name,
+        'version': entry.version,
+        'path': str(entry.path),
+        'ok': entry.package is not None,
+        'reason': entry.reason,
+        'labels': list(entry.labels),
+        'signed': entry.signed,
+    }
+    if entry.package is not None:
+        document |= {
+            'formats': [a.format.value for a in entry.package.manifest.artifacts],
+            'size': size_of(entry.path, entry.package.manifest),
+            'manifest_sha256': entry.package.manifest_sha256,
+        }
+    return document
+
+
+def _package_pairs(package: ModelPackage) -> list[tuple[str, str]]:
+    manifest, spec = package.manifest, package.manifest.spec
+    source, result, resize = spec.input, spec.output, spec.input.resize
+    changed = datetime.fromtimestamp(package.path.stat().st_mtime, timezone.utc)
+    size = f'{source.size.width}x{source.size.height}'
+    normalisation = 'in the artifact'
+    if source.dtype != 'uint8':
+        mean, std = _numbers(source.mean), _numbers(source.std)
+        normalisation = f'(pixel / {source.scale:g} - {mean}) / {std}'
+    pairs = [
+        ('model', package.identity),
+        ('path', str(package.path)),
+        ('manifest sha256', package.manifest_sha256),
+        ('published', changed.strftime('%Y-%m-%d %H:%M UTC')),
+        ('description', ' '.join(manifest.description.split())),
+        ('licence', manifest.licence),
+        ('input', f'{source.name} {size} {source.layout} {source.dtype} {source.color_order}'),
+        ('normalisation', normalisation),
+        ('resize', f'{resize.mode.value}, pad {resize.pad_value}, {resize.anchor}'),
+        ('output', f'{result.name} {result.layout} {result.kind.value}'),
+        ('resample', result.resample),
+        ('classes', ', '.join(f'{i} {c.name}' for i, c in enumerate(spec.classes))),
+    ]
+    pairs += [
+        (artifact.format.value, ', '.join(file.path for file in artifact.files))
+        for artifact in manifest.artifacts
+    ]
+    if manifest.golden is not None:
+        needed = f'{manifest.golden.minimum_agreement:.0%} agreement'
+        pairs.append(('golden sample', f'{manifest.golden.image.path}, {needed}'))
+    pairs += [(name, ' '.join(value.split())) for name, value in manifest.provenance.fields]
+    pairs += [(name, f'{value:g}') for name, value in manifest.provenance.metrics]
+    return [(name, value) for name, value in pairs if value]
+
+
+def _package_document(package: ModelPackage) -> dict[str, Any]:
+    return {
+        'model': package.identity,
+        'path': str(package.path),
+        'manifest_sha256': package.manifest_sha256,
+        'manifest': _manifest_document(package.manifest),
+    }
+
+
+def _manifest_document(manifest: Manifest) -> dict[str, Any]:
+    from edge_seg.models.manifest_writer import manifest_document
+
+    return manifest_document(manifest)
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return '[' + ', '.join(f'{value:g}' for value in values) + ']'

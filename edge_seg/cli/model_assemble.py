@@ -1,0 +1,143 @@
+"""Puts a manifest together from a model file, its specification and what the operator adds."""
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+import os
+from pathlib import Path
+
+from edge_seg.core.values import ArtifactFormat, ModelSpec
+from edge_seg.errors import CompileFailed, IntegrityError
+from edge_seg.models.durable import open_inside, sha256_of
+from edge_seg.models.manifest import Artifact, ArtifactFile, GoldenSample, Manifest, Provenance
+from edge_seg.models.manifest_writer import dump_manifest
+from edge_seg.models.package import Progress
+from edge_seg.models.publication import Submission
+
+DEFAULT_AGREEMENT = 0.95
+PLAN_SUFFIXES = ('.plan', '.engine', '.trt')
+PLAN_MAGIC = b'ftrt'
+PLAN_VERSION = slice(24, 28)
+FORMATS = {
+    '.onnx': ArtifactFormat.ONNX,
+    '.xml': ArtifactFormat.OPENVINO_IR,
+    '.tflite': ArtifactFormat.TFLITE,
+    **dict.fromkeys(PLAN_SUFFIXES, ArtifactFormat.TENSORRT_ENGINE),
+}
+# Where exporters put weights that do not fit into the ONNX file.
+ONNX_DATA_SUFFIXES = ('.data', '_data', '.weights')
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a manifest says beside the specification.
+
+    Attributes:
+        licence: SPDX identifier or text.
+        description: free text.
+        provenance: names and values.
+        files: further files of the model, e.g. external weights.
+        golden: an image and its label PNG, or None.
+        agreement: share of pixels needed on the golden image.
+    """
+
+    licence: str
+    description: str = ''
+    provenance: tuple[tuple[str, str], ...] = ()
+    files: tuple[Path, ...] = ()
+    golden: tuple[Path, Path] | None = None
+    agreement: float = DEFAULT_AGREEMENT
+
+
+def assemble(
+    source: Path,
+    kind: ArtifactFormat,
+    spec: ModelSpec,
+    extras: Extras,
+    progress: Progress | None = None,
+) -> Submission:
+    """Read the files of a model and write its manifest.
+
+    Args:
+        source: the main file; weights beside it are found by their names.
+        kind: its format.
+        spec: what the network takes and gives.
+        extras: the rest.
+        progress: told bytes done and in all, for each file anew.
+
+    Raises:
+        IntegrityError: a file is missing or cannot be read.
+        ManifestInvalid: values contradict each other.
+    """
+    sources = [source, *_companions(source, kind), *extras.files]
+    files = tuple(_described(path, path.name, progress) for path in sources)
+    golden, golden_sources = _golden(extras)
+    manifest = Manifest(
+        spec=spec,
+        artifacts=(Artifact(kind, files),),
+        licence=extras.licence,
+        description=extras.description,
+        provenance=_provenance(source, extras),
+        golden=golden,
+    )
+    elsewhere = {path.name: path.resolve() for path in sources}
+    elsewhere.update(golden_sources)
+    return Submission(dump_manifest(manifest), source.parent.absolute(), elsewhere)
+
+
+def plan_version(path: Path) -> str:
+    """Return the TensorRT version that built an engine, from its header.
+
+    Raises:
+        CompileFailed: the file is no TensorRT engine.
+    """
+    with path.open('rb') as stream:
+        header = stream.read(PLAN_VERSION.stop)
+    if len(header) < PLAN_VERSION.stop or not header.startswith(PLAN_MAGIC):
+        raise CompileFailed(f'{path.name} is no TensorRT engine', expected='a header of ftrt')
+    return '.'.join(str(number) for number in header[PLAN_VERSION])
+
+
+def _companions(source: Path, kind: ArtifactFormat) -> list[Path]:
+    if kind is ArtifactFormat.OPENVINO_IR:
+        weights = source.with_suffix('.bin')
+        if not weights.is_file():
+            raise IntegrityError(f'{weights} is missing', expected='the weights beside the .xml')
+        return [weights]
+    if kind is ArtifactFormat.ONNX:
+        names = [source.with_name(source.name + suffix) for suffix in ONNX_DATA_SUFFIXES]
+        return [path for path in names if path.is_file()]
+    return []
+
+
+def _described(path: Path, name: str, progress: Progress | None) -> ArtifactFile:
+    real = path.resolve()
+    descriptor = open_inside(real.parent, real.name)
+    try:
+        size, done = os.fstat(descriptor).st_size, 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            if progress is not None:
+                progress(done, size)
+
+        return ArtifactFile(name, sha256_of(descriptor, advance), size)
+    finally:
+        os.close(descriptor)
+
+
+def _golden(extras: Extras) -> tuple[GoldenSample | None, dict[str, Path]]:
+    if extras.golden is None:
+        return None, {}
+    image, labels = extras.golden
+    names = f'golden/image{image.suffix.lower()}', f'golden/labels{labels.suffix.lower()}'
+    sample = GoldenSample(
+        _described(image, names[0], None), _described(labels, names[1], None), extras.agreement
+    )
+    return sample, {names[0]: image.resolve(), names[1]: labels.resolve()}
+
+
+def _provenance(source: Path, extras: Extras) -> Provenance:
+    fields = {'file': source.name, 'added': datetime.now(timezone.utc).strftime('%Y-%m-%d')}
+    fields.update(extras.provenance)
+    return Provenance(tuple(fields.items()))

@@ -1,0 +1,99 @@
+"""How the model commands show things: tables, JSON, progress bars; and the store option."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+import json
+from pathlib import Path
+import sys
+from typing import Any, TypeVar
+
+import click
+from edge_seg.models.manifest import Manifest
+from edge_seg.models.package import Progress
+from edge_seg.models.store import default_store_root, ModelStore
+
+Function = TypeVar('Function', bound=Callable[..., Any])
+NOT_A_TERMINAL_COLUMNS = 10_000
+"""No line is folded in a pipe."""
+
+
+def store_option(function: Function) -> Function:
+    """Give a command the option --store; it takes a parameter ``store``, a ModelStore."""
+    return click.option(
+        '--store',
+        metavar='FOLDER',
+        callback=_to_store,
+        help='Model store; default: $EDGE_SEG_STORE, else ~/.local/share/edge_seg/models.',
+    )(function)
+
+
+def json_option(function: Function) -> Function:
+    """Give a command the option --json; it takes a parameter ``as_json``."""
+    return click.option('--json', 'as_json', is_flag=True, help='Print JSON.')(function)
+
+
+def show_json(document: object) -> None:
+    """Print a document as JSON."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headings, aligned; folded to the terminal, never folded in a pipe."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style='bold')
+    for column in columns:
+        table.add_column(column, overflow='fold')
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: names are no markup
+    width = None if sys.stdout.isatty() else NOT_A_TERMINAL_COLUMNS
+    Console(width=width, highlight=False).print(table)
+
+
+def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Print names and values, one a line."""
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        click.echo(f'{name:<{width}}  {value}'.rstrip())
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Progress | None]:
+    """Give a function that moves a bar on stderr; None when stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = TextColumn('{task.description}'), BarColumn(), DownloadColumn()
+    with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as b:
+        task = b.add_task(what, total=None)
+
+        def move(done: int, total: int) -> None:
+            b.update(task, completed=done, total=total)
+
+        yield move
+
+
+def in_bytes(count: int) -> str:
+    """Return a number of bytes as people read it, e.g. '3.4 MB'."""
+    value = float(count)
+    for unit in ('B', 'kB', 'MB'):
+        if value < 1000:
+            return f'{value:.0f} B' if unit == 'B' else f'{value:.1f} {unit}'
+        value /= 1000
+    return f'{value:.1f} GB'
+
+
+def size_of(folder: Path, manifest: Manifest) -> int:
+    """Return the bytes of a model's files that are there."""
+    paths = [folder / file.path for file in manifest.files()]
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _to_store(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+    return ModelStore(Path(value) if value else default_store_root())
