@@ -1,0 +1,1 @@
+"""Where camera frames come from: rendered scenes, folders, videos, devices and bags."""
