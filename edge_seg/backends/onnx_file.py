@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import mmap
+import os
 from pathlib import Path
 
 from edge_seg.backends.file_info import FoundTensor, ModelFileInfo
@@ -45,11 +46,12 @@ def read_onnx_info(path: Path) -> ModelFileInfo:
     """
     try:
         with path.open('rb') as file:
+            if not os.fstat(file.fileno()).st_size:
+                raise _Malformed('it is empty')
             # Not closed by hand: the views of a traceback may still point into it.
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         inputs, outputs = _read_model(memoryview(data))
-    except (_Malformed, OSError, ValueError) as error:
-        # ValueError: an empty file cannot be mapped.
+    except (_Malformed, OSError) as error:
         raise CompileFailed(
             f'{path.name} is not a readable ONNX file ({error})',
             remedy='check that it was copied whole, or export it again',

@@ -1,6 +1,7 @@
 """The OpenCV DNN backend: no SDK needed; the last resort, and the oracle of the tests."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 import logging
 from pathlib import Path
 import re
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 _log = logging.getLogger(__name__)
 _DEVICES = ('CPU', 'AUTO')
-_SOURCE_PLACE = re.compile(r'OpenCV\([^)]*\) \S+:\d+: ')
+_SOURCE_PLACE = re.compile(r'OpenCV\([^)]*\) \S+:\d+: error: \(-?\d+:([^)]*)\)')
 
 
 class OpenCvBackend:
@@ -74,8 +75,11 @@ class OpenCvBackend:
                 f'OpenCV {cv2.__version__} cannot run {artifact.name}: {_readable(error)}',
                 remedy='export it with fixed axes and common operations, or use openvino',
             ) from error
-        output = check_output(
-            FoundTensor(declared.name, result.shape, declared.dtype), spec, file=artifact.name
+        output = replace(
+            check_output(
+                FoundTensor(declared.name, result.shape, declared.dtype), spec, file=artifact.name
+            ),
+            dtype=result.dtype.name,
         )
         return OpenCvModel(network, spec, input_dtype=dtype, run_shape=run_shape, output=output)
 
@@ -136,14 +140,10 @@ class OpenCvModel:
         run_shape: tuple[int, ...],
         output: TensorSpec,
     ) -> None:
-        labels = spec.output.kind is OutputKind.LABELS
-        self._output_dtype: npt.DTypeLike = np.int32 if labels else np.float32
         self._inputs = (
             TensorSpec(spec.input.name, input_shape(spec.input), input_dtype, spec.input.layout),
         )
-        self._outputs = (
-            TensorSpec(output.name, output.shape, 'int32' if labels else 'float32', output.layout),
-        )
+        self._outputs = (output,)
         self._output_kind = spec.output.kind
         self._run_shape = run_shape
         # Held during inference too, so that a close waits for the frame that is running.
@@ -160,7 +160,10 @@ class OpenCvModel:
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """The one output that the manifest names: float32 scores or int32 labels."""
+        """The one output that the manifest names, in the dtype that OpenCV gives.
+
+        Scores are float32. Labels are whole numbers: integers, or float32 from OpenCV 4.
+        """
         return self._outputs
 
     @property
@@ -194,8 +197,7 @@ class OpenCvModel:
                 result = network.run(tensors[0].reshape(self._run_shape))
             except cv2.error as error:
                 raise InferenceFailed(f'OpenCV failed: {_readable(error)}') from error
-            shape = self._outputs[0].shape
-            return (result.astype(self._output_dtype, copy=False).reshape(shape),)
+            return (result.reshape(self._outputs[0].shape),)
 
     def close(self) -> None:
         """Free the network after the frame that is running; twice is fine, from any thread."""
@@ -204,5 +206,5 @@ class OpenCvModel:
 
 
 def _readable(error: cv2.error) -> str:
-    text = _SOURCE_PLACE.sub('', str(error))
+    text = _SOURCE_PLACE.sub(r'\1:', str(error))
     return ' '.join(text.split())

@@ -62,12 +62,15 @@ def create(name: str) -> Backend:
     return cast(Backend, getattr(import_module(module), attribute)())
 
 
-def choose(requested: str, formats: Collection[ArtifactFormat]) -> BackendChoice:
+def choose(
+    requested: str, formats: Collection[ArtifactFormat], *, without: Collection[str] = ()
+) -> BackendChoice:
     """Pick the backend for a model.
 
     Args:
         requested: 'auto', or a name; a named backend is taken or refused, never replaced.
         formats: the formats in which the model has an artifact.
+        without: backends that 'auto' passes over because they failed with this model.
 
     Raises:
         SettingsInvalid: there is no backend of that name.
@@ -78,6 +81,9 @@ def choose(requested: str, formats: Collection[ArtifactFormat]) -> BackendChoice
         return _named(create(requested), formats)
     rejected: list[Rejected] = []
     for name in BACKEND_NAMES:
+        if name in without:
+            rejected.append(Rejected(name, 'it failed with this model'))
+            continue
         backend = create(name)
         artifact_format = _best_format(backend, formats)
         if artifact_format is None:

@@ -20,6 +20,7 @@ class OpenVinoBackend:
     """
 
     name = 'openvino'
+    prebuilt_suffix = PREBUILT_SUFFIX
     formats = (ArtifactFormat.OPENVINO_IR, ArtifactFormat.ONNX, ArtifactFormat.TFLITE)
 
     def probe(self) -> Availability:

@@ -21,6 +21,8 @@ SDK_ERRORS = (
 """What OpenVINO raises about models and devices; its frontends' failures are no RuntimeError. A
 TypeError from it is our own mistake and passes."""
 
+# Known to the Core, not to the devices.
+_CORE_PROPERTIES = ('CACHE_DIR', 'CACHE_MODE', 'ENABLE_MMAP')
 _META_DEVICES = ('AUTO', 'MULTI', 'HETERO')
 _SOURCE_LINE = re.compile(r"^(Exception from \S+:\d+:?|Check '.*' failed at \S+:\d+:?)$")
 _MAX_ERROR_LENGTH = 300
@@ -128,3 +130,16 @@ def full_name(device: str) -> str:
     except SDK_ERRORS:
         # A plugin that does not tell; the short name is still true.
         return device
+
+
+@lru_cache(maxsize=8)
+def property_names(device: str) -> frozenset[str]:
+    """Names of the properties that a device takes; empty when it does not tell.
+
+    Asked once: each such question leaks 2.3 KiB (OpenVINO 2026.4, SUPPORTED_PROPERTIES).
+    """
+    try:
+        names = core().get_property(device, 'SUPPORTED_PROPERTIES')
+    except SDK_ERRORS:
+        return frozenset()
+    return frozenset((*names, *_CORE_PROPERTIES))

@@ -26,9 +26,6 @@ from edge_seg.core.values import ModelSpec
 from edge_seg.errors import CompileFailed
 import openvino as ov
 
-# Known to the Core, not to the devices.
-_CORE_PROPERTIES = ('CACHE_DIR', 'CACHE_MODE', 'ENABLE_MMAP')
-
 
 def compile_file(artifact: Path, spec: ModelSpec, options: CompileOptions) -> OpenVinoModel:
     """Read, fit and compile a model file; errors as in ``OpenVinoBackend.compile_model``."""
@@ -114,13 +111,11 @@ def _compile(
 
 def _check_extra(device: str, options: CompileOptions) -> None:
     # AUTO, MULTI and HETERO swallow names that nobody knows; ask before compiling.
-    try:
-        known = set(core().get_property(device.partition(':')[0], 'SUPPORTED_PROPERTIES'))
-    except SDK_ERRORS:
+    if not options.extra:
         return
-    known.update(_CORE_PROPERTIES)
+    known = devices.property_names(device.partition(':')[0])
     for name, _ in options.extra:
-        if name not in known:
+        if known and name not in known:
             near = get_close_matches(name.upper(), known, n=3, cutoff=0.4)
             raise CompileFailed(
                 f"OpenVINO's {device} has no property '{name}'",
