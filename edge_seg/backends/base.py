@@ -141,3 +141,22 @@ class Backend(Protocol):
             CompileFailed: the file cannot be read or compiled.
             IncompatibleModel: the file's inputs or outputs are not what ``spec`` says.
         """
+
+
+class PrebuildingBackend(Backend, Protocol):
+    """A backend whose compilation can be done ahead, in another process."""
+
+    prebuilt_suffix: str
+    """Ending of the files that ``build`` writes and ``compile_model`` takes."""
+
+    def build(
+        self, artifact: Path, spec: ModelSpec, options: CompileOptions, out_path: Path
+    ) -> CompileReport:
+        """Compile into a file that ``compile_model`` loads in a fraction of the time.
+
+        The file belongs to this SDK version, device and ``spec``; ``compile_model`` refuses it
+        anywhere else. It appears under its name only when it is whole.
+
+        Raises:
+            BackendUnavailable, CompileFailed, IncompatibleModel: as ``compile_model``.
+        """

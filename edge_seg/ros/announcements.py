@@ -42,25 +42,31 @@ class Announcements:
 
     def status(self, status: ModelStatus) -> None:
         """Announce what serves and how the last request goes."""
+        self._status.publish(self.diagnostic(status))
+
+    def diagnostic(self, status: ModelStatus) -> DiagnosticStatus:
+        """Put a status into a message."""
         fields = {
             'model': status.model,
             'sha256': status.sha256,
             'backend': status.backend,
             'device': status.device,
             'precision': status.precision,
+            'since': status.since,
+            'first_inference_ms': f'{status.first_inference_s * 1e3:.2f}',
+            'steady_inference_ms': f'{status.steady_inference_s * 1e3:.2f}',
+            'backends_not_taken': status.not_taken,
             'stage': status.stage,
             'requested': status.requested,
             'request_id': str(status.request_id),
             'last_error': status.last_error,
         }
-        self._status.publish(
-            DiagnosticStatus(
-                level=LEVELS.get(status.stage, DiagnosticStatus.OK),
-                name=f'{self._node.get_fully_qualified_name().lstrip("/")}: model',
-                message=sentence(status),
-                hardware_id=status.device,
-                values=[KeyValue(key=key, value=value) for key, value in fields.items()],
-            )
+        return DiagnosticStatus(
+            level=LEVELS.get(status.stage, DiagnosticStatus.OK),
+            name=f'{self._node.get_fully_qualified_name().lstrip("/")}: model',
+            message=sentence(status),
+            hardware_id=status.device,
+            values=[KeyValue(key=key, value=value) for key, value in fields.items()],
         )
 
 
@@ -71,6 +77,10 @@ def sentence(status: ModelStatus) -> str:
         return f'{served} on {status.backend}'
     if status.stage == 'none':
         return f'{served}: {status.last_error}' if status.last_error else served
+    if status.stage == 'probation':
+        return f'{served} on {status.backend}, on probation'
+    if status.stage == 'rejected' and status.last_error.startswith('probation: '):
+        return f'{served}; {status.last_error.removeprefix("probation: ")}'
     if status.stage == 'rejected':
         return f'{served}; {status.requested!r} was refused at {status.last_error}'
     return f'{served}; {status.requested!r} is at {status.stage}'

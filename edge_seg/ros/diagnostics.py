@@ -29,11 +29,18 @@ class Diagnostics:
     Args:
         node: owner.
         assess: gives the present health; called in the executor's thread.
+        model: gives the state of the model, published beside the health; None for nodes without.
     """
 
-    def __init__(self, node: Node, assess: Callable[[], Health]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        assess: Callable[[], Health],
+        model: Callable[[], DiagnosticStatus] | None = None,
+    ) -> None:
         self._node = node
         self._assess = assess
+        self._model = model
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD_S, self.publish, clock=self._clock)
@@ -56,4 +63,6 @@ class Diagnostics:
                 values=[KeyValue(key=key, value=value) for key, value in health.values],
             )
         ]
+        if self._model is not None:
+            message.status.append(self._model())
         self._publisher.publish(message)

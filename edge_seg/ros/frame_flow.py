@@ -12,7 +12,7 @@ from edge_seg.runtime.serving import ServingModel
 from edge_seg.runtime.settings import SegmentationSettings
 from edge_seg.runtime.slot import ModelSlot
 from edge_seg.runtime.stats import FrameStatistics
-from edge_seg.runtime.worker import CameraFrame, FrameWorker
+from edge_seg.runtime.worker import CameraFrame, FrameObserver, FrameWorker
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -29,6 +29,7 @@ class FrameFlow:
         settings: as checked at configure.
         slot: where the model is.
         outputs: where masks go.
+        observer: judges the model by its frames.
         statistics: counts, rates and latencies.
     """
 
@@ -39,6 +40,7 @@ class FrameFlow:
         *,
         slot: ModelSlot[ServingModel],
         outputs: MaskOutputs,
+        observer: FrameObserver,
         statistics: FrameStatistics,
     ) -> None:
         self._node = node
@@ -57,6 +59,7 @@ class FrameFlow:
             slot,
             outputs,
             statistics,
+            observer=observer,
             clock=self._now_s,
             fallback_decoder=cv_bridge_decoder(),
             on_error=self._log_error,

@@ -12,6 +12,7 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 Outcome = tuple[bool, str]
+WATCH_LOG_S = 60.0
 
 
 class ModelRequests:
@@ -76,7 +77,7 @@ class ModelRequests:
 
     def _on_finished(self, success: bool, message: str) -> None:
         if success:
-            self._request = self._pending or self._request
+            self._request = self._pending or self._served()
         self._show_served()
         self._answer((success, message))
 
@@ -86,41 +87,93 @@ class ModelRequests:
 
     def _show_served(self) -> None:
         """Set the parameter to what serves, so that it never claims anything else."""
-        served = self._loader.served_reference if self._loader is not None else ''
+        served = self._served()
         if served and self._node.get_parameter('model').value != served:
             self._echo = served
             self._node.set_parameters([Parameter('model', value=served)])
             self._echo = ''
+
+    def _served(self) -> str:
+        return self._loader.served_reference if self._loader is not None else ''
 
     def _answer(self, outcome: Outcome) -> None:
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             future.set_result(outcome)
 
+    def withdrawn(self, manifest_sha256: str, message: str) -> None:
+        """Take word that a model was withdrawn after its swap; called from any thread."""
+        loader = self._loader
+        if loader is not None:
+            loader.withdrawn(manifest_sha256)
+        self.finished(False, message)
+
+    def worn_out(self, error: str) -> None:
+        """Take word that the model fails again and again; called from any thread."""
+        executor = self._node.executor
+        if executor is not None:
+            executor.create_task(self._on_worn_out, error)
+
+    def watch(self) -> None:
+        """Load what the last request names, when that is another version by now."""
+        if self._loader is None:
+            return
+        try:
+            self._loader.request_if_changed(self._request)
+        except EdgeSegError as refusal:
+            self._node.get_logger().warning(
+                f'watching {self._request!r}: {refusal}', throttle_duration_sec=WATCH_LOG_S
+            )
+
+    def _on_worn_out(self, error: str) -> None:
+        self._node.get_logger().error(f'the model fails again and again: {error}')
+        if self._loader is None:
+            return
+        try:
+            self._loader.try_next_backend()
+        except EdgeSegError as refusal:
+            self._node.get_logger().error(f'no other backend takes over: {refusal}')
+
     async def _on_reload(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         """Resolve the last request anew (a new latest version, say) and load what it names."""
-        return await self._serve(response, lambda loader: loader.request(self._request))
+
+        def again(loader: ModelLoader) -> str:
+            self._begin(loader.request, self._request)
+            return ''
+
+        return await self._serve(response, again)
 
     async def _on_rollback(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        return await self._serve(response, lambda loader: loader.request_previous())
+
+        def back(loader: ModelLoader) -> str:
+            serving = loader.roll_back()
+            self._request, self._pending = serving or self._request, ''
+            return serving
+
+        return await self._serve(response, back)
 
     async def _serve(
-        self, response: Trigger.Response, ask: Callable[[ModelLoader], Any]
+        self, response: Trigger.Response, ask: Callable[[ModelLoader], str]
     ) -> Trigger.Response:
+        """Ask the loader; what it does not answer at once is awaited."""
         try:
             if self._loader is None:
                 raise NoActiveModel('the node is not configured', remedy='configure it first')
-            ask(self._loader)
+            serving = ask(self._loader)
         except EdgeSegError as refusal:
             response.success, response.message = False, str(refusal)
+            return response
+        if serving:
+            self._show_served()
+            response.success, response.message = True, f'serving {serving}'
             return response
         future: Future[Outcome] = Future(executor=self._node.executor)
         self._waiting.append(future)
         outcome = await future
-        assert outcome is not None
-        response.success, response.message = outcome
+        if outcome is not None:
+            response.success, response.message = outcome
         return response

@@ -5,6 +5,7 @@ import ctypes
 import sys
 
 from edge_seg.ros.compat import make_executor
+from edge_seg.ros.log_bridge import forward_logs
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -48,6 +49,7 @@ def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> i
     rclpy.init(args=list(sys.argv if args is None else args))
     try:
         node = create()
+        forward_logs(node.get_logger())
         executor = make_executor()
         executor.add_node(node)
         try:

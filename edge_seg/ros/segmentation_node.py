@@ -1,9 +1,11 @@
 """The segmentation node: camera images in, masks out, models changed while it runs."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 import time
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from edge_seg.core.values import Size
 from edge_seg.models.share import share_path
 from edge_seg.models.store import ModelStore
@@ -16,7 +18,9 @@ from edge_seg.ros.parameters import Changes, NodeParameters
 from edge_seg.ros.process import run_node
 from edge_seg.ros.qos import large_frames_pass
 from edge_seg.ros.transitions import guarded
-from edge_seg.runtime.candidate import Candidate, CandidateFactory, CandidateOptions
+from edge_seg.runtime.build_cache import BuildCache
+from edge_seg.runtime.builder import Builder
+from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions, LoadedModel
 from edge_seg.runtime.health import assess, Health
 from edge_seg.runtime.health_inputs import HealthInputs
 from edge_seg.runtime.loader import ModelLoader
@@ -24,12 +28,17 @@ from edge_seg.runtime.model_status import StatusBoard
 from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
 from edge_seg.runtime.serving import ServingModel
 from edge_seg.runtime.settings import SegmentationSettings
+from edge_seg.runtime.shadow import Answer
 from edge_seg.runtime.slot import ModelSlot
 from edge_seg.runtime.stats import FrameStatistics
+from edge_seg.runtime.succession import Succession
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_msgs.msg import Header
 
 LOADER_STOP_TIMEOUT_S = 5.0
-DRAIN_TIMEOUT_S = 5.0
+JUDGE_PERIOD_S = 0.5
 SUCCESS = TransitionCallbackReturn.SUCCESS
 DEFAULT_SETTINGS = SegmentationSettings.from_values({})
 
@@ -55,10 +64,12 @@ class SegmentationNode(LifecycleNode):
         self._configured = ExitStack()
         self._activated = ExitStack()
         self._outputs: MaskOutputs | None = None
+        self._succession: Succession | None = None
         self._flow: FrameFlow | None = None
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._refusal = ''
         self._finalized = False
-        self._diagnostics = Diagnostics(self, self._health)
+        self._diagnostics = Diagnostics(self, self._health, self._model_diagnostic)
 
     @guarded
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -68,13 +79,17 @@ class SegmentationNode(LifecycleNode):
             undo.callback(self._forget_settings)
             self._outputs = MaskOutputs(self, settings)
             undo.callback(self._outputs.destroy)
-            loader = self._loader(settings)
-            undo.callback(self._unload)
+            self._succession = self._make_succession(settings)
+            undo.callback(self._succession.close)
+            loader = self._make_loader(settings, self._succession)
             undo.callback(loader.close, LOADER_STOP_TIMEOUT_S)
             loader.load(settings.model)
             self._settings = settings
             self._requests.attach(loader, settings.model)
             undo.callback(self._requests.detach)
+            self._every(JUDGE_PERIOD_S, self._succession.judge, undo)
+            if settings.watch_store_s > 0:
+                self._every(settings.watch_store_s, self._requests.watch, undo)
             self._configured = undo.pop_all()
         self._diagnostics.set_period(settings.diagnostics_period_s)
         self._refusal = ''
@@ -84,7 +99,7 @@ class SegmentationNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera."""
         result = super().on_activate(state)
-        if self._settings is None or self._outputs is None:
+        if self._settings is None or self._outputs is None or self._succession is None:
             raise RuntimeError('activated without being configured')
         self._statistics.reset()
         self._flow = FrameFlow(
@@ -92,6 +107,7 @@ class SegmentationNode(LifecycleNode):
             self._settings,
             slot=self._slot,
             outputs=self._outputs,
+            observer=self._succession,
             statistics=self._statistics,
         )
         self._activated.callback(self._close_flow)
@@ -137,7 +153,24 @@ class SegmentationNode(LifecycleNode):
             both.callback(self._activated.close)
         return SUCCESS
 
-    def _loader(self, settings: SegmentationSettings) -> ModelLoader:
+    def _every(self, period_s: float, callback: Callable[[], None], undo: ExitStack) -> None:
+        """Call back in real time, whatever a simulation does, until ``undo`` is closed."""
+        timer = self.create_timer(period_s, callback, clock=self._steady_clock)
+        undo.callback(self.destroy_timer, timer)
+
+    def _make_succession(self, settings: SegmentationSettings) -> Succession:
+        return Succession(
+            self._slot,
+            self._board,
+            settings.probation_rules(),
+            keep_previous=settings.keep_previous and settings.swap == 'overlap',
+            announce=self._on_serving,
+            on_withdrawn=self._on_withdrawn,
+            on_worn_out=self._requests.worn_out,
+            on_first_answer=self._on_first_answer,
+        )
+
+    def _make_loader(self, settings: SegmentationSettings, succession: Succession) -> ModelLoader:
         store = ModelStore(
             Path(settings.model_store) if settings.model_store else share_path('models')
         )
@@ -145,27 +178,40 @@ class SegmentationNode(LifecycleNode):
             backend=settings.backend,
             compile=settings.compile_options(),
             warmup_runs=settings.warmup_runs,
+            signatures=settings.signature_policy(),
         )
+        cache_dir = settings.cache_directory()
+        builder = None
+        if cache_dir is not None:
+            cache = BuildCache(cache_dir, limit_bytes=settings.cache_limit_mb * 1_000_000)
+            builder = Builder(cache, options.compile)
         return ModelLoader(
-            CandidateFactory(store, options),
-            self._slot,
+            CandidateFactory(store, options, builder),
+            succession,
             self._board,
+            exclusive=settings.swap == 'exclusive',
             camera_size=self._camera_size,
-            on_served=self._on_served,
             on_done=self._requests.finished,
         )
 
-    def _on_served(self, candidate: Candidate) -> None:
-        self._announcements.classes(candidate.package.manifest.spec)
-        report = candidate.model.report
+    def _on_serving(self, loaded: LoadedModel) -> None:
+        self._announcements.classes(loaded.model.spec)
+        report, warm_up = loaded.model.report, loaded.warm_up
         self.get_logger().info(
-            f'serving {candidate.model.identity} with {report.backend} '
-            f'{report.backend_version} on {report.device} in {report.precision}; '
-            f'first inference {candidate.warm_up.first_s * 1e3:.1f} ms, '
-            f'then {candidate.warm_up.steady_s * 1e3:.1f} ms'
+            f'serving {loaded.model.identity} with {report.backend} {report.backend_version} on '
+            f'{report.device} in {report.precision}; first inference '
+            f'{warm_up.first_s * 1e3:.1f} ms, then {warm_up.steady_s * 1e3:.1f} ms'
         )
-        for backend, reason in candidate.choice.rejected:
-            self.get_logger().info(f'backend {backend} not taken: {reason}')
+
+    def _on_withdrawn(self, withdrawn: LoadedModel, reason: str) -> None:
+        message = f'{withdrawn.model.identity} was withdrawn: {reason}'
+        self.get_logger().error(message)
+        self._requests.withdrawn(withdrawn.package.manifest_sha256, message)
+
+    def _on_first_answer(self, answer: Answer) -> None:
+        if isinstance(answer.header, Header):
+            stamp = answer.header.stamp
+            self._board.first_frame(f'{stamp.sec}.{stamp.nanosec:09d}')
 
     def _camera_size(self) -> Size | None:
         return None if self._flow is None else self._flow.camera
@@ -175,13 +221,10 @@ class SegmentationNode(LifecycleNode):
         if flow is not None:
             flow.close()
 
-    def _unload(self) -> None:
-        self._slot.clear(drain_timeout_s=DRAIN_TIMEOUT_S)
-        self._board.unloaded()
-
     def _forget_settings(self) -> None:
         self._settings = None
         self._outputs = None
+        self._succession = None
 
     def _review(self, changes: Changes) -> None:
         if self._settings is None:
@@ -228,6 +271,9 @@ class SegmentationNode(LifecycleNode):
                 statistics=self._statistics.snapshot(time.monotonic()),
             )
         )
+
+    def _model_diagnostic(self) -> DiagnosticStatus:
+        return self._announcements.diagnostic(self._board.status)
 
     def _state_label(self) -> str:
         if self._finalized:

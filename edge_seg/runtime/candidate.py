@@ -3,13 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 import time
 
-from edge_seg.backends.base import CompileOptions
-from edge_seg.backends.registry import BackendChoice, choose
+from edge_seg.backends.base import CompiledModel, CompileOptions
+from edge_seg.backends.registry import AUTO, BackendChoice, choose
 from edge_seg.core.values import DecodedImage, Size
-from edge_seg.errors import EdgeSegError, InferenceFailed, LoadStage, ModelRejected
+from edge_seg.errors import CompileFailed, EdgeSegError, InferenceFailed, LoadStage, ModelRejected
+from edge_seg.models.signature import check_signature, SignaturePolicy
 from edge_seg.models.store import ModelPackage, ModelStore, verify_artifacts
+from edge_seg.runtime.builder import Builder
+from edge_seg.runtime.golden import check_golden
+from edge_seg.runtime.memory import check_fits
 from edge_seg.runtime.serving import ServingModel
 from edge_seg.runtime.stopwatch import Stopwatch
 import numpy as np
@@ -23,13 +28,15 @@ class CandidateOptions:
 
     Attributes:
         backend: 'auto' or the name of a backend.
-        compile: device, threads, precision, cache.
+        compile: device, threads, precision.
         warmup_runs: inferences before a model may serve; the first one is slow everywhere.
+        signatures: which signatures are asked for.
     """
 
     backend: str
     compile: CompileOptions
     warmup_runs: int
+    signatures: SignaturePolicy = SignaturePolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,30 @@ class WarmUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model that passed every stage before the swap."""
+class Prepared:
+    """A model that is verified and built, and takes no memory yet.
+
+    Attributes:
+        package: the model.
+        choice: backend it was built for.
+        file: what the backend loads.
+    """
+
+    package: ModelPackage
+    choice: BackendChoice
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that passed every stage before the swap.
+
+    Attributes:
+        package: where it came from.
+        model: what runs.
+        choice: its backend, and why others were not taken.
+        warm_up: what warming up measured.
+    """
 
     package: ModelPackage
     model: ServingModel
@@ -51,72 +80,132 @@ class Candidate:
 
 
 class CandidateFactory:
-    """Resolves, verifies, loads, checks and warms models. One thread at a time."""
+    """Takes models through the stages before the swap. One thread at a time.
 
-    def __init__(self, store: ModelStore, options: CandidateOptions) -> None:
+    Args:
+        store: where names are looked up.
+        options: backend, device, warm-up, signatures.
+        builder: compiles ahead in a child process; None compiles in this process.
+    """
+
+    def __init__(
+        self, store: ModelStore, options: CandidateOptions, builder: Builder | None = None
+    ) -> None:
         self._store = store
         self._options = options
+        self._builder = builder
+
+    @property
+    def backend_is_free(self) -> bool:
+        """True when the backend is chosen here, not named by the operator."""
+        return self._options.backend == AUTO
 
     def resolve(self, request: str) -> ModelPackage:
-        """Find the model that ``request`` names; quick, touches manifests only.
+        """Find the model that ``request`` names and judge its signature; reads no artifact.
 
         Raises:
-            ModelRejected: at RESOLVE.
+            ModelRejected: at RESOLVE or VERIFY.
         """
         with _stage(LoadStage.RESOLVE):
-            return self._store.resolve(request)
+            package = self._store.resolve(request)
+        with _stage(LoadStage.VERIFY):
+            check_signature(package, self._options.signatures)
+        return package
 
     def reference(self, package: ModelPackage) -> str:
         """Give the text that ``resolve`` turns into this package again."""
         inside = package.path.parent.parent == self._store.root
         return package.identity if inside else str(package.path)
 
-    def make(self, package: ModelPackage, *, camera: Size | None, on_stage: OnStage) -> Candidate:
-        """Take a resolved model through every stage before the swap.
+    def prepare(
+        self, package: ModelPackage, *, on_stage: OnStage, without: tuple[str, ...] = ()
+    ) -> Prepared:
+        """Verify a model's files and build it.
 
         Args:
             package: what ``resolve`` gave.
+            on_stage: told of each stage as it begins.
+            without: backends that are known not to work, passed over when the choice is free.
+
+        Raises:
+            ModelRejected: at VERIFY or BUILD.
+        """
+        with _stage(LoadStage.VERIFY, on_stage):
+            verify_artifacts(package)
+        with _stage(LoadStage.BUILD, on_stage):
+            formats = [artifact.format for artifact in package.manifest.artifacts]
+            choice = choose(self._options.backend, formats, without=without)
+            if self._builder is None:
+                file = package.artifact_for([choice.artifact_format])
+            else:
+                file = self._builder.prebuilt(package, choice)
+        return Prepared(package, choice, file)
+
+    def bring_up(
+        self, prepared: Prepared, *, camera: Size | None, on_stage: OnStage
+    ) -> LoadedModel:
+        """Load, check and warm a prepared model.
+
+        Args:
+            prepared: what ``prepare`` gave.
             camera: present size of the camera image, for the warm-up; None when unknown.
             on_stage: told of each stage as it begins.
 
         Raises:
-            ModelRejected: names the stage; nothing stays loaded.
+            ModelRejected: at LOAD, CHECK or WARM; nothing stays loaded.
         """
+        package = prepared.package
         spec = package.manifest.spec
-        with _stage(LoadStage.VERIFY, on_stage):
-            verify_artifacts(package)
         with ExitStack() as undo:
             with _stage(LoadStage.LOAD, on_stage):
-                formats = [artifact.format for artifact in package.manifest.artifacts]
-                choice = choose(self._options.backend, formats)
-                artifact = package.artifact_for(choice.backend.formats)
-                compiled = choice.backend.compile_model(artifact, spec, self._options.compile)
+                check_fits(prepared.file, package.identity)
+                compiled = self._compile(prepared)
                 undo.callback(compiled.close)
             with _stage(LoadStage.CHECK, on_stage):
                 model = ServingModel(spec, compiled, sha256=package.manifest_sha256)
             with _stage(LoadStage.WARM, on_stage):
                 warm_up = warm(model, camera or spec.input.size, runs=self._options.warmup_runs)
+                check_golden(package, model)
             undo.pop_all()
-        return Candidate(package=package, model=model, choice=choice, warm_up=warm_up)
+        return LoadedModel(package, model, prepared.choice, warm_up)
+
+    def cancel(self) -> None:
+        """End a build that is under way."""
+        if self._builder is not None:
+            self._builder.cancel()
+
+    def _compile(self, prepared: Prepared) -> CompiledModel:
+        backend, spec = prepared.choice.backend, prepared.package.manifest.spec
+        artifact = prepared.package.artifact_for([prepared.choice.artifact_format])
+        try:
+            return backend.compile_model(prepared.file, spec, self._options.compile)
+        except CompileFailed as failure:
+            if self._builder is None or prepared.file == artifact:
+                raise
+            # A damaged or outdated cache entry is no fault of the model: build it once more.
+            self._builder.discard(prepared.file, str(failure))
+        again = self._builder.prebuilt(prepared.package, prepared.choice)
+        return backend.compile_model(again, spec, self._options.compile)
 
 
 def warm(model: ServingModel, camera: Size, *, runs: int) -> WarmUp:
     """Run a model on noise at camera geometry until it is at speed.
 
     Raises:
-        InferenceFailed: it fails or gives NaN or infinite scores.
+        InferenceFailed: it fails, gives NaN or infinite scores, or the same score everywhere.
     """
     noise = np.random.default_rng(0).integers(0, 256, (camera.height, camera.width, 3), np.uint8)
     image = DecodedImage(pixels=noise, order='rgb')
     durations_s = []
     for _ in range(max(1, runs)):
         begin_s = time.monotonic()
-        model.segment(image, confidence=True, watch=Stopwatch())
+        model.segment(image, confidence=False, watch=Stopwatch())
         durations_s.append(time.monotonic() - begin_s)
-    if not model.outputs_are_finite(image):
+    problem = model.output_problem(image)
+    if problem:
         raise InferenceFailed(
-            f'{model.identity} gives NaN or infinite scores',
-            expected='finite numbers',
+            f'{model.identity} {problem}',
+            expected='finite scores that depend on the image',
             remedy='check the exported weights and the precision (try precision: fp32)',
         )
     return WarmUp(first_s=durations_s[0], steady_s=durations_s[-1])

@@ -6,7 +6,7 @@ import threading
 from typing import Literal
 
 from edge_seg.errors import LoadStage, ModelRejected
-from edge_seg.runtime.serving import ServingModel
+from edge_seg.runtime.candidate import LoadedModel
 
 Phase = Literal[
     'none',
@@ -38,6 +38,10 @@ class ModelStatus:
         requested: text of the last request.
         request_id: counts the requests.
         last_error: why the last refused candidate was refused, '' when the last one was taken.
+        since: stamp of the first frame that ``model`` answered, 'sec.nanosec', '' before it.
+        not_taken: backends that were passed over, and why.
+        first_inference_s: the first inference of the warm-up.
+        steady_inference_s: its last one.
     """
 
     stage: Phase = 'none'
@@ -49,6 +53,10 @@ class ModelStatus:
     requested: str = ''
     request_id: int = 0
     last_error: str = ''
+    since: str = ''
+    not_taken: str = ''
+    first_inference_s: float = 0.0
+    steady_inference_s: float = 0.0
 
     @property
     def at_rest(self) -> bool:
@@ -81,22 +89,27 @@ class StatusBoard:
         with self._lock:
             self._change(replace(self._status, stage=stage.value))
 
-    def serving(self, model: ServingModel) -> None:
-        """Note that a model serves."""
+    def serving(self, loaded: LoadedModel, *, on_trial: bool) -> None:
+        """Note that a model serves, at first perhaps on trial."""
         with self._lock:
-            report = model.report
-            self._change(
-                replace(
-                    self._status,
-                    stage='serving',
-                    model=model.identity,
-                    sha256=model.sha256,
-                    backend=f'{report.backend} {report.backend_version}'.strip(),
-                    device=report.device,
-                    precision=report.precision,
-                    last_error='',
-                )
-            )
+            stage: Phase = 'probation' if on_trial else 'serving'
+            self._change(replace(self._describing(loaded), stage=stage, last_error=''))
+
+    def settled(self) -> None:
+        """Note that the present model passed its probation."""
+        with self._lock:
+            self._change(replace(self._status, stage='serving'))
+
+    def withdrew(self, failed: LoadedModel, back: LoadedModel, reason: str) -> None:
+        """Note that a model was withdrawn after the swap, and what serves again."""
+        with self._lock:
+            error = f'probation: {failed.model.identity} was withdrawn: {reason}'
+            self._change(replace(self._describing(back), stage='rejected', last_error=error))
+
+    def first_frame(self, stamp: str) -> None:
+        """Note the stamp of the first frame that the present model answered."""
+        with self._lock:
+            self._change(replace(self._status, since=stamp))
 
     def rejected(self, rejection: ModelRejected) -> None:
         """Note that the candidate was refused; what served serves on."""
@@ -114,6 +127,21 @@ class StatusBoard:
                     last_error=kept.last_error,
                 )
             )
+
+    def _describing(self, loaded: LoadedModel) -> ModelStatus:
+        report = loaded.model.report
+        return replace(
+            self._status,
+            model=loaded.model.identity,
+            sha256=loaded.model.sha256,
+            backend=f'{report.backend} {report.backend_version}'.strip(),
+            device=report.device,
+            precision=report.precision,
+            not_taken='; '.join(f'{name}: {why}' for name, why in loaded.choice.rejected),
+            first_inference_s=loaded.warm_up.first_s,
+            steady_inference_s=loaded.warm_up.steady_s,
+            since='',
+        )
 
     def _change(self, status: ModelStatus) -> None:
         self._status = status

@@ -1,6 +1,7 @@
 """The parameters of the nodes: name, type, default, range, unit, description, live or not."""
 
 from edge_seg.runtime.camera_parameters import CAMERA_PARAMETERS
+from edge_seg.runtime.model_parameters import MODEL_PARAMETERS
 from edge_seg.runtime.parameter_spec import (
     ParameterSpec,
     ParameterType,
@@ -170,4 +171,5 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         'warmup_runs', 'int', 3, 'Inferences with a new model before it serves', '', 0, 1000
     ),
+    *MODEL_PARAMETERS,
 )

@@ -9,7 +9,7 @@ from edge_seg.core.geometry import GeometryPlan, plan_geometry
 from edge_seg.core.palette import Palette
 from edge_seg.core.postprocess import Postprocessor
 from edge_seg.core.preprocess import Preprocessor
-from edge_seg.core.values import DecodedImage, LabelArray, ModelSpec, Size, UInt8Array
+from edge_seg.core.values import DecodedImage, LabelArray, ModelSpec, OutputKind, Size, UInt8Array
 from edge_seg.runtime.stats import Stage
 from edge_seg.runtime.stopwatch import Stopwatch
 
@@ -86,14 +86,20 @@ class ServingModel:
         watch.lap(Stage.POSTPROCESS)
         return Segmentation(labels, certainty, self.palette)
 
-    def outputs_are_finite(self, image: DecodedImage) -> bool:
-        """Run one image and tell whether every number that comes out is finite.
+    def output_problem(self, image: DecodedImage) -> str:
+        """Run one image and say what is wrong with the numbers that come out, '' for nothing.
 
         Raises:
             InferenceFailed: the backend failed.
         """
         tensor = self._preprocess(image, self._plan(image.size))
-        return is_finite(self._compiled.infer([tensor]))
+        scores = self._compiled.infer([tensor])[0]
+        if not is_finite([scores]):
+            return 'gives NaN or infinite scores'
+        is_label = self._compiled.output_kind is OutputKind.LABELS
+        if not is_label and bool(scores.min() == scores.max()):
+            return f'gives the score {scores.flat[0]} for every class and pixel'
+        return ''
 
     def close(self) -> None:
         """Free the network. Twice is fine; never raises."""

@@ -8,7 +8,9 @@ from typing import cast, Literal
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.errors import SettingsInvalid
+from edge_seg.models.signature import SignaturePolicy
 from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS, validated_values
+from edge_seg.runtime.probation import ProbationRules
 
 NO_CACHE = 'none'
 
@@ -39,6 +41,20 @@ class SegmentationSettings:
     frame_timeout_s: float
     max_inference_errors: int
     warmup_runs: int
+    require_signature: bool
+    trusted_keys: tuple[str, ...]
+    hmac_secret_file: str
+    cache_limit_mb: int
+    swap: Literal['overlap', 'exclusive']
+    keep_previous: bool
+    probation_frames: int
+    probation_s: float
+    max_error_share: float
+    latency_budget_ms: float
+    shadow_every: int
+    min_agreement: float
+    max_one_class_share: float
+    watch_store_s: float
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> 'SegmentationSettings':
@@ -72,15 +88,37 @@ class SegmentationSettings:
         root = Path(home) if os.path.isabs(home) else Path('~/.cache').expanduser()
         return root / 'edge_seg'
 
-    def compile_options(self, environment: Mapping[str, str] = os.environ) -> CompileOptions:
+    def compile_options(self) -> CompileOptions:
         """Give what a backend needs to know to compile a model."""
         return CompileOptions(
             device='AUTO' if self.device.lower() == 'auto' else self.device,
             threads=self.threads,
             pin_threads=self.pin_threads,
             precision=self.precision,
-            cache_dir=self.cache_directory(environment),
+            cache_dir=None,  # the loader's cache is used: it is locked, keyed and limited
             argmax_in_graph=self.argmax_in_graph,
+        )
+
+    def signature_policy(self) -> SignaturePolicy:
+        """Give the signatures that are asked for."""
+        secret = self.hmac_secret_file
+        return SignaturePolicy(
+            require=self.require_signature,
+            trusted_keys=tuple(Path(key).expanduser() for key in self.trusted_keys),
+            hmac_secret_file=Path(secret).expanduser() if secret else None,
+        )
+
+    def probation_rules(self) -> ProbationRules:
+        """Give what a new model is held to."""
+        return ProbationRules(
+            frames=self.probation_frames,
+            seconds=self.probation_s,
+            max_error_share=self.max_error_share,
+            max_errors_in_a_row=self.max_inference_errors,
+            latency_budget_s=self.latency_budget_ms / 1e3,
+            shadow_every=self.shadow_every,
+            min_agreement=self.min_agreement,
+            max_one_class_share=self.max_one_class_share,
         )
 
 

@@ -12,6 +12,7 @@ from edge_seg.core.values import CompressedImage, DecodedImage, RawImage
 from edge_seg.errors import DropReason, FrameRejected, InferenceFailed, NoActiveModel
 from edge_seg.runtime.mailbox import NewestFrameMailbox, Waiting
 from edge_seg.runtime.serving import Segmentation, ServingModel
+from edge_seg.runtime.shadow import Answer
 from edge_seg.runtime.slot import ModelSlot
 from edge_seg.runtime.stats import FrameStatistics, Stage
 from edge_seg.runtime.stopwatch import Stopwatch
@@ -66,6 +67,16 @@ class MaskSink(Protocol[SinkHeaderT]):
         """Publish everything wanted. ``result`` may be reused after the return."""
 
 
+class FrameObserver(Protocol):
+    """Who judges a model by its frames; called from the worker's thread only."""
+
+    def frame_answered(self, model: ServingModel, answer: Answer) -> None:
+        """Take note of a frame that got its mask, after it was published."""
+
+    def frame_failed(self, model: ServingModel, error: str) -> None:
+        """Take note of a frame on which inference failed."""
+
+
 class FrameWorker(Generic[HeaderT]):
     """Takes frames from a mailbox, segments them with the model in the slot, feeds a sink.
 
@@ -74,6 +85,7 @@ class FrameWorker(Generic[HeaderT]):
         slot: holds the model; leased for one frame at a time.
         sink: where masks go.
         statistics: counts, rates and latencies.
+        observer: judges the model.
         clock: the node's clock in seconds, for the age of a mask.
         fallback_decoder: tried for encodings that edge_seg does not decode itself.
         on_error: told of every inference failure with its text and how many came in a row.
@@ -86,6 +98,7 @@ class FrameWorker(Generic[HeaderT]):
         sink: MaskSink[HeaderT],
         statistics: FrameStatistics,
         *,
+        observer: FrameObserver,
         clock: Callable[[], float],
         fallback_decoder: FallbackDecoder | None = None,
         on_error: Callable[[str], None] = logger.error,
@@ -94,6 +107,7 @@ class FrameWorker(Generic[HeaderT]):
         self._slot = slot
         self._sink = sink
         self._statistics = statistics
+        self._observer = observer
         self._clock = clock
         self._fallback_decoder = fallback_decoder
         self._on_error = on_error
@@ -145,10 +159,17 @@ class FrameWorker(Generic[HeaderT]):
         image = self._decode(frame.image)
         watch.lap(Stage.DECODE)
         with self._slot.lease() as model:
-            result = model.segment(image, confidence=wanted.confidence, watch=watch)
+            begin_s = watch.elapsed_s
+            try:
+                result = model.segment(image, confidence=wanted.confidence, watch=watch)
+            except InferenceFailed as failure:
+                self._observer.frame_failed(model, str(failure))
+                raise
+            latency_s = watch.elapsed_s - begin_s
             self._sink.publish(frame.header, image, result, wanted)
-        watch.lap(Stage.PUBLISH)
+            watch.lap(Stage.PUBLISH)
         watch.note(Stage.TOTAL, watch.elapsed_s)
+        self._observer.frame_answered(model, Answer(frame.header, image, result.labels, latency_s))
         return watch
 
     def _decode(self, image: RawImage | CompressedImage) -> DecodedImage:

@@ -1,0 +1,114 @@
+"""Compiled models on disk: one file per full key, locked against two builders, limited in size."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import fcntl
+import hashlib
+import logging
+import os
+from pathlib import Path
+import threading
+
+from edge_seg.errors import CompileFailed, StoreError
+
+logger = logging.getLogger(__name__)
+
+BAD_SUFFIX = '.bad'
+LOCK_POLL_S = 0.1
+
+
+def cache_key(parts: tuple[str, ...]) -> str:
+    """Digest everything that a compiled model depends on."""
+    return hashlib.sha256('\0'.join(parts).encode()).hexdigest()
+
+
+class BuildCache:
+    """A folder of compiled models that several processes may share.
+
+    Entries appear by rename, whole or not at all. Compiled models are executable code: the folder
+    is made for its owner only, and one that others may write to is refused.
+
+    Args:
+        root: the folder; made when it is first needed.
+        limit_bytes: entries that were not used for longest go when all are larger than this.
+    """
+
+    def __init__(self, root: Path, *, limit_bytes: int) -> None:
+        self._root = root
+        self._limit_bytes = limit_bytes
+
+    def entry(self, key: str, suffix: str) -> Path:
+        """Give the path of an entry, which may not exist.
+
+        Raises:
+            StoreError: the folder cannot be made or others may write to it.
+        """
+        try:
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            mode = self._root.stat().st_mode
+        except OSError as error:
+            raise StoreError(
+                f'cache_dir {self._root} cannot be used: {error.strerror}',
+                remedy="set cache_dir to a folder of the node's user, or to 'none'",
+            ) from error
+        if mode & 0o022:
+            raise StoreError(
+                f'cache_dir {self._root} may be written by other users (mode {mode & 0o777:o})',
+                expected='a folder that only its owner can write to',
+                remedy=f'chmod 700 {self._root}',
+            )
+        return self._root / f'{key}{suffix}'
+
+    @contextmanager
+    def building(self, entry: Path, *, cancelled: threading.Event) -> Iterator[None]:
+        """Hold the lock of an entry, after waiting for whoever holds it.
+
+        The lock dies with its process, so a killed builder blocks nobody.
+
+        Raises:
+            CompileFailed: ``cancelled`` was set while waiting.
+        """
+        lock = entry.with_suffix('.lock')
+        with lock.open('w', encoding='ascii') as file:
+            while not _try_lock(file.fileno()):
+                if cancelled.wait(LOCK_POLL_S):
+                    raise CompileFailed('cancelled while another process was building it')
+            yield
+
+    def use(self, entry: Path) -> bool:
+        """Tell whether the entry exists, and note that it was used now."""
+        try:
+            os.utime(entry)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def set_aside(self, entry: Path, reason: str) -> None:
+        """Take an entry that does not load out of use; one bad file per key is kept to look at."""
+        logger.warning('cache entry %s is set aside: %s', entry.name, reason)
+        entry.replace(entry.with_name(entry.name + BAD_SUFFIX))
+
+    def trim(self) -> None:
+        """Remove what was not used for longest until the rest fits the limit."""
+        files = []
+        for path in self._root.iterdir():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue  # another node trims too
+            if path.suffix != '.lock' and not path.name.startswith('.'):
+                files.append((status.st_mtime, status.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= self._limit_bytes:
+                return
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
