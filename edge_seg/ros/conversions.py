@@ -6,6 +6,7 @@ import json
 import sys
 
 from builtin_interfaces.msg import Time
+from edge_seg.core.decode import unsupported_encoding
 from edge_seg.core.values import (
     AnyArray,
     ClassInfo,
@@ -65,10 +66,10 @@ class ImageMessage:
         """Give the writable pixels, (H, W) or (H, W, 3), for an image of this size."""
         if self.message.width != width or self.message.height != height:
             step = width * self._channels * self._dtype.itemsize
-            data = array('B', bytes(step * height))
+            self.message.data = array('B', bytes(step * height))
             shape = (height, width, 3) if self._channels == 3 else (height, width)
-            self.filled = np.frombuffer(data, dtype=self._dtype).reshape(shape)
-            self.message.data = data
+            # Over the message's own array: assigning to `data` copies where fields go unchecked.
+            self.filled = np.frombuffer(self.message.data, dtype=self._dtype).reshape(shape)
             self.message.width, self.message.height, self.message.step = width, height, step
         return self.filled
 
@@ -124,7 +125,9 @@ def cv_bridge_decoder() -> Callable[[RawImage], DecodedImage] | None:
         )
         try:
             pixels = bridge.imgmsg_to_cv2(message, desired_encoding='rgb8')
-        except (CvBridgeError, ValueError, TypeError) as error:
+        except CvBridgeError as error:  # a TypeError too
+            raise unsupported_encoding(image.encoding) from error
+        except (ValueError, TypeError) as error:
             raise FrameRejected(
                 DropReason.UNDECODABLE,
                 f'cv_bridge cannot convert {image.encoding}: {error}',
