@@ -270,8 +270,8 @@ def _output_layout(tensor: FoundTensor, class_count: int) -> str | None:
     first, last = shape[-3] in lengths, shape[-1] in lengths
     if first == last:
         # An axis left open is one of the image's sides.
-        lengths = tuple(axis if axis > 0 else 8192 for axis in shape[-3:])
-        first, last = lengths[0] < min(lengths[1:]), lengths[2] < min(lengths[:2])
+        head, middle, tail = (axis if axis > 0 else 8192 for axis in shape[-3:])
+        first, last = head < min(middle, tail), tail < min(head, middle)
     if first == last:
         return None
     return 'NCHW' if first else 'NHWC'
