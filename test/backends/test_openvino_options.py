@@ -6,9 +6,10 @@ from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.openvino import OpenVinoBackend
 from edge_seg.errors import BackendUnavailable, CompileFailed
 import numpy as np
+import onnx
 import openvino as ov
 import pytest
-from tiny_models import TinyModel
+from tiny_models import quantised, TinyModel
 
 MODEL = TinyModel()
 
@@ -88,6 +89,23 @@ def test_int8_of_a_network_that_is_not_quantised_is_refused(artifact: Path) -> N
     with pytest.raises(CompileFailed, match='computes in fp32 on CPU; expected int8') as refusal:
         OpenVinoBackend().compile_model(artifact, MODEL.spec, options)
     assert 'quantised' in refusal.value.remedy
+
+
+@pytest.mark.parametrize('precision', ['auto', 'int8'])
+def test_a_quantised_network_computes_in_int8(precision: str, tmp_path: Path) -> None:
+    onnx.save(quantised(MODEL), str(tmp_path / 'int8.onnx'))
+    options = CompileOptions(precision=precision)
+    compiled = OpenVinoBackend().compile_model(tmp_path / 'int8.onnx', MODEL.spec, options)
+    (answer,) = compiled.infer([MODEL.pixels()])
+    assert compiled.report.precision == 'int8'
+    np.testing.assert_allclose(answer, MODEL.expected(MODEL.pixels()), atol=0.2)
+
+
+def test_fp32_of_a_quantised_network_is_refused(tmp_path: Path) -> None:
+    onnx.save(quantised(MODEL), str(tmp_path / 'int8.onnx'))
+    options = CompileOptions(precision='fp32')
+    with pytest.raises(CompileFailed, match='computes in int8 on CPU; expected fp32'):
+        OpenVinoBackend().compile_model(tmp_path / 'int8.onnx', MODEL.spec, options)
 
 
 def test_the_second_load_comes_from_the_cache(artifact: Path, tmp_path: Path) -> None:

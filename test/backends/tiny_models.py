@@ -209,3 +209,31 @@ class _Graph:
         """Append weights and give their name."""
         self.weights.append(numpy_helper.from_array(array, name))
         return name
+
+
+def quantised(model: TinyModel) -> onnx.ModelProto:
+    """Give the network with its convolution in INT8, as quantisers write it (Q/DQ)."""
+    proto = model.proto()
+    graph = proto.graph
+    nodes = list(graph.node)
+    place = next(index for index, node in enumerate(nodes) if node.op_type == 'Conv')
+    constants = {
+        'image scale': np.float32(4 / 127),
+        'kernel scale': np.float32(1 / 16),
+        'zero': np.int8(0),
+        'kernel int8': (model.weights[0] * 16).astype(np.int8)[:, :, None, None],
+    }
+    for name, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    added = [
+        helper.make_node(op, [name, scale, 'zero'], [output])
+        for op, name, scale, output in (
+            ('QuantizeLinear', nodes[place].input[0], 'image scale', 'image int8'),
+            ('DequantizeLinear', 'image int8', 'image scale', 'image real'),
+            ('DequantizeLinear', 'kernel int8', 'kernel scale', 'kernel real'),
+        )
+    ]
+    nodes[place].input[0], nodes[place].input[1] = 'image real', 'kernel real'
+    del graph.node[:]
+    graph.node.extend(nodes[:place] + added + nodes[place:])
+    return proto

@@ -56,7 +56,7 @@ class OpenVinoBackend:
     def build(
         self, artifact: Path, spec: ModelSpec, options: CompileOptions, out_path: Path
     ) -> CompileReport:
-        """Compile into a file that ``compile_model`` loads in a fraction of the time.
+        """Compile into a file that ``compile_model`` loads with less work and memory.
 
         The file belongs to this OpenVINO version, device and ``spec``; ``compile_model`` refuses
         it anywhere else. It appears under its name only when it is whole.
