@@ -130,20 +130,12 @@ class LifecycleClient:
         self._get_parameters = client(GetParameters, 'get_parameters')
         self._set_parameters = client(SetParameters, 'set_parameters')
         self._rollback = client(Trigger, 'rollback')
-        owner.create_subscription(
-            TransitionEvent,
-            self._event_topic,
-            lambda _event: on_event(),
-            _EVENT_DEPTH,
-            callback_group=callback_group,
-        )
-        owner.create_subscription(
-            DiagnosticStatus,
-            self._status_topic,
-            self._on_status,
-            LATCHED,
-            callback_group=callback_group,
-        )
+
+        def listen(kind: Any, topic: str, callback: Callable[[Any], None], qos: Any) -> None:
+            owner.create_subscription(kind, topic, callback, qos, callback_group=callback_group)
+
+        listen(TransitionEvent, self._event_topic, lambda _event: on_event(), _EVENT_DEPTH)
+        listen(DiagnosticStatus, self._status_topic, self._on_status, LATCHED)
 
     @property
     def name(self) -> str:

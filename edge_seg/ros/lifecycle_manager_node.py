@@ -18,7 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from edge_seg.errors import EdgeSegError
 from edge_seg.models.store import ModelStore
 from edge_seg.ros.lifecycle_client import LifecycleClient
-from edge_seg.ros.logging_bridge import forward_logging, stop_forwarding
+from edge_seg.ros.log_bridge import forward_logs
 from edge_seg.ros.manager_diagnostics import diagnostics
 from edge_seg.ros.parameters import NodeParameters
 from edge_seg.runtime.command_desk import Outcome
@@ -54,7 +54,7 @@ class LifecycleManagerNode(Node):
 
     def __init__(self) -> None:
         super().__init__('lifecycle_manager')
-        self._log_handler = forward_logging(self)
+        forward_logs(self.get_logger())
         parameters = NodeParameters(
             self,
             MANAGER_PARAMETERS,
@@ -116,7 +116,6 @@ class LifecycleManagerNode(Node):
                     f'the nodes are not all down after {self._exit_timeout_s:.1f} s: left'
                 )
         self._manager.close(timeout_s=2.0)
-        stop_forwarding(self._log_handler)
 
     def _take_down(self) -> None:
         outcome = self._manager.shutdown()

@@ -190,6 +190,10 @@ class LifecycleManager:
 
     def _look_after(self, pacer: Pacer) -> None:
         seen = self._look()
+        if any(one.state is NodeState.SILENT for one in seen):
+            # Perhaps its successor has started and is only not reached yet: look again without
+            # the usual pause. Waiting for the answer that did not come was pause enough.
+            self._desk.wake()
         try:
             if self._intent is Intent.UNDECIDED:
                 self._decide(seen)
@@ -245,7 +249,7 @@ class LifecycleManager:
     def _look(self) -> tuple[Observation, ...]:
         return observe(
             self._nodes,
-            min(self._settings.limits.answer_timeout_s, self._settings.period_s),
+            min(self._settings.limits.answer_timeout_s, self._settings.period_s / 2),
             pacer=CancellablePacer(),
         )
 

@@ -127,7 +127,7 @@ class Rollout:
         for node in nodes:
             try:
                 before = self._known(node, pacer=pacer)
-                if before.model == target and before.stage == 'serving':
+                if before.model == target and before.stage in _AT_REST:
                     _log.info('%s: serves %s already', node.name, target)
                     continue
                 if node.name not in (step.node.name for step in touched):
@@ -216,12 +216,13 @@ class Rollout:
         self._load(step.node, step.restore, pacer=pacer)
 
     def _went_back(self, step: Step, reply: Reply, *, pacer: Pacer) -> bool:
+        """Look what came of ~/rollback; a reply that is late is no refusal."""
         deadline = pacer.now() + self._limits.answer_timeout_s
-        while reply.accepted and pacer.now() < deadline:
-            if self._at_rest(step.node, pacer=pacer).model == step.served:
-                return True
+        while self._at_rest(step.node, pacer=pacer).model != step.served:
+            if not reply.accepted or pacer.now() >= deadline:
+                return False
             pacer.wait(self._limits.poll_s)
-        return False
+        return True
 
     def _known(self, node: ModelNode, *, pacer: Pacer) -> ServedModel:
         deadline = pacer.now() + self._limits.answer_timeout_s
