@@ -266,15 +266,18 @@ def _output_layout(tensor: FoundTensor, class_count: int) -> str | None:
         return 'HW'
     if len(shape) == 3 and tensor.dtype in INTEGERS:
         return 'NHW'
-    lengths = (1,) if tensor.dtype in INTEGERS else (class_count, 1)
-    first, last = shape[-3] in lengths, shape[-1] in lengths
-    if first == last:
-        # An axis left open is one of the image's sides.
-        head, middle, tail = (axis if axis > 0 else 8192 for axis in shape[-3:])
-        first, last = head < min(middle, tail), tail < min(head, middle)
-    if first == last:
-        return None
-    return 'NCHW' if first else 'NHWC'
+    # An axis left open is one of the image's sides.
+    head, middle, tail = (axis if axis > 0 else 8192 for axis in shape[-3:])
+    classes = 1 if tensor.dtype in INTEGERS else class_count
+    guesses = (
+        (head == classes, tail == classes),
+        (head == 1, tail == 1),
+        (head < min(middle, tail), tail < min(head, middle)),
+    )
+    for first, last in guesses:
+        if first != last:
+            return 'NCHW' if first else 'NHWC'
+    return None
 
 
 def _output_channels(tensor: FoundTensor, layout: str | None) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge_seg.errors import SettingsInvalid, StoreError
 from edge_seg.models.durable import write_durably
+from edge_seg.models.workspace import reported
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -143,13 +144,12 @@ def secret_id(secret: bytes) -> str:
 
 
 def _write_key(path: Path, content: bytes, *, mode: int) -> None:
-    try:
+    with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, content, mode=mode)
-    except FileExistsError as error:
-        raise _in_the_way(path) from error
-    except OSError as error:
-        raise StoreError(f'{path} cannot be written ({error.strerror})') from error
+        try:
+            write_durably(path, content, mode=mode)
+        except FileExistsError as error:
+            raise _in_the_way(path) from error
 
 
 def _in_the_way(path: Path) -> StoreError:

@@ -1,0 +1,41 @@
+"""Model files for the tests of the commands, and options that describe them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ANSWERS = (
+    *('--classes', 'other,floor', '--kind', 'logits', '--color-order', 'rgb'),
+    *('--normalise', 'unit', '--licence', 'MIT'),
+)
+
+
+def write_onnx(
+    path: Path,
+    image: tuple[Any, ...] = (1, 3, 32, 64),
+    scores: tuple[Any, ...] = (1, 2, 32, 64),
+    *,
+    image_type: str = 'FLOAT',
+    scores_type: str = 'FLOAT',
+    names: tuple[str, ...] = ('image',),
+) -> Path:
+    """Write an ONNX file with these inputs and outputs, which need not fit each other."""
+    onnx = pytest.importorskip('onnx', reason='onnx is needed to write a test model')
+    types, helper = onnx.TensorProto, onnx.helper
+    constant = onnx.numpy_helper.from_array(
+        np.zeros([a if isinstance(a, int) else 1 for a in scores], np.float32), 'constant'
+    )
+    code = getattr(types, scores_type)
+    nodes = [helper.make_node('Cast', ['constant'], ['scores'], to=code)]
+    graph = helper.make_graph(
+        nodes,
+        'test',
+        [helper.make_tensor_value_info(n, getattr(types, image_type), image) for n in names],
+        [helper.make_tensor_value_info('scores', code, scores)],
+        [constant],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
+    onnx.save(model, path)
+    return path
