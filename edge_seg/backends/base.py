@@ -1,15 +1,11 @@
 """The protocol of an inference backend and the values that it takes and gives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Optional, Protocol
-from collections.abc import Sequence
+from typing import Literal, Protocol
 
-from edge_seg.core.values import AnyArray
-from edge_seg.core.values import ArtifactFormat
-from edge_seg.core.values import ModelSpec
-from edge_seg.core.values import OutputKind
-from edge_seg.core.values import TensorSpec
+from edge_seg.core.values import AnyArray, ArtifactFormat, ModelSpec, OutputKind, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class CompileOptions:
     threads: int = 0
     pin_threads: bool = False
     precision: Literal['auto', 'fp32', 'fp16', 'bf16', 'int8'] = 'auto'
-    cache_dir: Optional[Path] = None
+    cache_dir: Path | None = None
     argmax_in_graph: bool = False
     extra: tuple[tuple[str, str], ...] = field(default=())
 
@@ -83,7 +79,8 @@ class CompiledModel(Protocol):
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """Inputs as the caller must fill them. uint8 means raw pixels in the model's colour
-        order: normalisation happens inside. Any float dtype: the caller normalises."""
+        order: normalisation happens inside. Any float dtype: the caller normalises.
+        """
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
@@ -113,7 +110,8 @@ class CompiledModel(Protocol):
 
     def close(self) -> None:
         """Free everything. Twice is fine; never raises; ``infer`` afterwards raises
-        InferenceFailed."""
+        InferenceFailed.
+        """
 
 
 class Backend(Protocol):
@@ -152,7 +150,7 @@ class PrebuildingBackend(Backend, Protocol):
     def build(
         self, artifact: Path, spec: ModelSpec, options: CompileOptions, out_path: Path
     ) -> CompileReport:
-        """Compile into a file that ``compile_model`` loads in a fraction of the time.
+        """Compile into a file that ``compile_model`` only has to import.
 
         The file belongs to this SDK version, device and ``spec``; ``compile_model`` refuses it
         anywhere else. It appears under its name only when it is whole.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import ctypes
+import signal
 import sys
 
 from edge_seg.ros.compat import make_executor
@@ -57,6 +58,8 @@ def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> i
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         finally:
+            # Ctrl-C under ros2 launch arrives twice: from the terminal and from launch.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             executor.shutdown()
             node.destroy_node()
     finally:

@@ -1,14 +1,15 @@
 """Makes a model that can serve from a name, stage by stage, or says which stage refused it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 import time
+from typing import Protocol
 
 from edge_seg.backends.base import CompiledModel, CompileOptions
 from edge_seg.backends.registry import AUTO, BackendChoice, choose
-from edge_seg.core.values import DecodedImage, Size
+from edge_seg.core.values import ArtifactFormat, DecodedImage, Size
 from edge_seg.errors import CompileFailed, EdgeSegError, InferenceFailed, LoadStage, ModelRejected
 from edge_seg.models.signature import check_signature, SignaturePolicy
 from edge_seg.models.store import ModelPackage, ModelStore, verify_artifacts
@@ -20,6 +21,15 @@ from edge_seg.runtime.stopwatch import Stopwatch
 import numpy as np
 
 OnStage = Callable[[LoadStage], None]
+
+
+class ChooseBackend(Protocol):
+    """The signature of ``registry.choose``."""
+
+    def __call__(
+        self, requested: str, formats: Collection[ArtifactFormat], *, without: Collection[str]
+    ) -> BackendChoice:
+        """Pick the backend for a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +96,21 @@ class CandidateFactory:
         store: where names are looked up.
         options: backend, device, warm-up, signatures.
         builder: compiles ahead in a child process; None compiles in this process.
+        choose_backend: replaced in tests.
     """
 
     def __init__(
-        self, store: ModelStore, options: CandidateOptions, builder: Builder | None = None
+        self,
+        store: ModelStore,
+        options: CandidateOptions,
+        builder: Builder | None = None,
+        *,
+        choose_backend: ChooseBackend = choose,
     ) -> None:
         self._store = store
         self._options = options
         self._builder = builder
+        self._choose = choose_backend
 
     @property
     def backend_is_free(self) -> bool:
@@ -134,7 +151,7 @@ class CandidateFactory:
             verify_artifacts(package)
         with _stage(LoadStage.BUILD, on_stage):
             formats = [artifact.format for artifact in package.manifest.artifacts]
-            choice = choose(self._options.backend, formats, without=without)
+            choice = self._choose(self._options.backend, formats, without=without)
             if self._builder is None:
                 file = package.artifact_for([choice.artifact_format])
             else:

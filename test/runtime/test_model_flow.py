@@ -1,0 +1,385 @@
+"""Models come, serve, fail and give way: loader, succession and slot wired as in the node."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+import threading
+
+from edge_seg.errors import LoadInProgress, LoadStage, ModelNotFound, ModelRejected, NoActiveModel
+from edge_seg.runtime.probation import ProbationRules
+from fake_backend import FakeBackend, Faults, write_model
+from model_flow import ModelFlow
+import pytest
+
+TRIAL = ProbationRules(frames=5, seconds=60.0, shadow_every=1, max_errors_in_a_row=3)
+Make = Callable[..., ModelFlow]
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Iterator[Make]:
+    """Make a flow over a store with net@1 and net@2; every model is closed once at the end."""
+    made: list[ModelFlow] = []
+    for version in ('1', '2'):
+        write_model(tmp_path, 'net', version)
+
+    def make(**options: object) -> ModelFlow:
+        made.append(ModelFlow(tmp_path, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+        models = [model for backend in each.backends for model in backend.made]
+        for model in models:
+            assert model_closed(model)
+            assert model.used_after_close == 0
+
+
+def model_closed(model: object) -> bool:
+    """Wait for closers in the background."""
+    for thread in threading.enumerate():
+        if thread.name == 'model_closer':
+            thread.join(10.0)
+    return model.closed == 1
+
+
+def serving(flow: ModelFlow, request: str) -> None:
+    ended = len(flow.outcomes)
+    flow.loader.request(request)
+    success, message = flow.wait_for_outcomes(ended + 1)
+    assert success, message
+
+
+def test_a_model_passes_every_stage_in_order(flow: Make) -> None:
+    node = flow()
+    node.loader.load('net@1')
+
+    assert node.stages == [
+        'none', 'resolve', 'verify', 'build', 'load', 'check', 'warm', 'swap', 'serving',
+    ]  # fmt: skip
+    assert node.board.status.model == 'net@1'
+    assert node.announced == ['net@1']
+    assert node.loader.served_reference == 'net@1'
+    assert node.frame()
+
+
+def test_a_path_is_served_and_named_by_its_path(flow: Make, tmp_path: Path) -> None:
+    elsewhere = write_model(tmp_path / 'elsewhere', 'other', '1')
+    node = flow()
+    node.loader.load(str(elsewhere))
+
+    assert node.loader.served_reference == str(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ('faults', 'stage', 'words'),
+    [
+        (Faults(compile_error='operator 17 is unknown'), 'load', 'operator 17 is unknown'),
+        (Faults(infer_error='device lost'), 'warm', 'device lost'),
+        (Faults(nan=True), 'warm', 'NaN'),
+        (Faults(constant=True), 'warm', 'for every class and pixel'),
+        (Faults(bug=True), 'load', 'ZeroDivisionError: a bug in a backend'),
+    ],
+)
+def test_a_refused_candidate_names_its_stage_and_leaves_the_old_one_serving(
+    flow: Make, faults: Faults, stage: str, words: str
+) -> None:
+    node = flow()
+    node.loader.load('net@1')
+    node.backends[0].faults['2'] = faults
+
+    node.loader.request('net@2')
+    success, message = node.wait_for_outcomes()
+
+    assert not success
+    assert message.startswith(f'{stage}: ')
+    assert words in message
+    status = node.board.status
+    assert (status.stage, status.model, status.requested) == ('rejected', 'net@1', 'net@2')
+    assert words in status.last_error
+    assert node.loader.served_reference == 'net@1'
+    assert node.frame()
+
+
+def test_a_changed_artifact_is_refused_at_verify(flow: Make, tmp_path: Path) -> None:
+    (tmp_path / 'net' / '2' / 'net.onnx').write_bytes(b'something else')
+    node = flow()
+    node.loader.load('net@1')
+    node.loader.request('net@2')
+
+    success, message = node.wait_for_outcomes()
+
+    assert not success
+    assert message.startswith('verify: ')
+    assert 'net.onnx' in message
+
+
+def test_wrong_output_shape_is_refused_at_check(flow: Make, tmp_path: Path) -> None:
+    write_model(
+        tmp_path, 'four', '1', classes=[{'name': f'c{i}', 'color': [i, i, i]} for i in range(4)]
+    )
+    node = flow()
+
+    with pytest.raises(ModelRejected) as refusal:
+        node.loader.load('four')
+
+    assert refusal.value.stage is LoadStage.CHECK
+    assert node.board.status.stage == 'rejected'
+
+
+def test_an_unknown_name_is_refused_at_once(flow: Make) -> None:
+    node = flow()
+    node.loader.load('net@1')
+
+    with pytest.raises(ModelRejected, match='resolve: .*no version 9'):
+        node.loader.request('net@9')
+
+    assert node.board.status.model == 'net@1'
+
+
+def test_a_second_request_is_refused_while_one_is_served(flow: Make) -> None:
+    backend = FakeBackend()
+    node = flow(backends=[backend])
+    node.loader.load('net@1')
+    backend.gate = threading.Event()
+    node.loader.request('net@2')
+
+    with pytest.raises(LoadInProgress, match="'net@2' is being loaded"):
+        node.loader.request('net@1')
+    backend.gate.set()
+
+    assert node.wait_for_outcomes()[0]
+    assert node.board.status.model == 'net@2'
+
+
+def test_a_load_that_ends_after_close_is_turned_away(flow: Make) -> None:
+    backend = FakeBackend()
+    node = flow(backends=[backend])
+    node.loader.load('net@1')
+    backend.gate = threading.Event()
+    node.loader.request('net@2')
+
+    assert not node.loader.close(0.01)
+    node.succession.close()
+    backend.gate.set()
+
+    success, message = node.wait_for_outcomes()
+    assert not success
+    assert message == 'swap: the node is being cleaned up'
+    assert [model.closed for model in backend.made] == [1, 1]
+
+
+def test_rollback_brings_the_previous_model_back_without_loading(flow: Make) -> None:
+    node = flow()
+    node.loader.load('net@1')
+    serving(node, 'net@2')
+    made = len(node.backends[0].made)
+
+    assert node.loader.roll_back() == 'net@1'
+    assert node.board.status.model == 'net@1'
+    assert node.loader.roll_back() == 'net@2'
+    assert len(node.backends[0].made) == made
+    assert node.announced == ['net@1', 'net@2', 'net@1', 'net@2']
+
+
+def test_rollback_loads_the_previous_model_when_it_is_not_kept(flow: Make) -> None:
+    node = flow(keep_previous=False)
+    node.loader.load('net@1')
+    serving(node, 'net@2')
+    assert model_closed(node.backends[0].made[0])
+
+    assert node.loader.roll_back() == ''
+
+    assert node.wait_for_outcomes(2) == (True, 'serving net@1')
+
+
+def test_rollback_without_a_previous_model_says_so(flow: Make) -> None:
+    node = flow()
+    node.loader.load('net@1')
+
+    with pytest.raises(ModelNotFound, match='no previous model'):
+        node.loader.roll_back()
+
+
+def test_a_good_model_passes_probation(flow: Make) -> None:
+    node = flow(rules=TRIAL)
+    node.loader.load('net@1')
+    serving(node, 'net@2')
+    assert node.board.status.stage == 'probation'
+
+    node.frames(TRIAL.frames)
+
+    assert node.board.status.stage == 'serving'
+    assert node.board.status.model == 'net@2'
+    assert node.withdrawn == []
+
+
+def test_the_first_model_is_not_on_probation(flow: Make) -> None:
+    node = flow(rules=TRIAL)
+    node.loader.load('net@1')
+
+    assert node.board.status.stage == 'serving'
+
+
+@pytest.mark.parametrize(
+    ('faults', 'words'),
+    [
+        (Faults(infer_error='device lost'), '3 errors in a row: device lost'),
+        (Faults(one_class=True), 'one class only'),
+        (Faults(shifted=True), 'agree with those of the previous model'),
+    ],
+)
+def test_a_model_that_fails_on_probation_is_withdrawn(
+    flow: Make, faults: Faults, words: str
+) -> None:
+    node = flow(rules=TRIAL)
+    node.loader.load('net@1')
+    serving(node, 'net@2')
+    node.backends[0].faults['2'].__dict__.update(vars(faults))
+
+    node.frames(TRIAL.frames)
+
+    assert len(node.withdrawn) == 1
+    assert words in node.withdrawn[0]
+    status = node.board.status
+    assert (status.stage, status.model) == ('rejected', 'net@1')
+    assert words in status.last_error
+    assert node.announced[-1] == 'net@1'
+    assert node.loader.served_reference == 'net@1'
+    assert node.frame()
+
+
+def test_errors_after_probation_bring_the_kept_model_back(flow: Make) -> None:
+    node = flow(rules=TRIAL)
+    node.loader.load('net@1')
+    serving(node, 'net@2')
+    node.frames(TRIAL.frames)
+    node.backends[0].faults['2'].infer_error = 'device lost'
+
+    node.frames(2)
+    assert node.board.status.model == 'net@2'
+    node.frames(1)
+
+    assert node.board.status.model == 'net@1'
+    assert node.withdrawn == ['net@2: 3 errors in a row: device lost']
+
+
+def test_errors_with_nothing_to_go_back_to_try_the_next_backend(flow: Make) -> None:
+    first, second = FakeBackend('first'), FakeBackend('second')
+    node = flow(rules=TRIAL, backends=[first, second])
+    node.loader.load('net@1')
+    first.faults['1'].infer_error = 'device lost'
+    node.frames(4)
+    assert node.worn_out == ['device lost']
+
+    node.loader.try_next_backend()
+
+    assert node.wait_for_outcomes() == (True, 'serving net@1')
+    assert node.board.status.backend == 'second 1.0'
+    assert node.board.status.not_taken == 'first: it failed'
+    assert node.frame()
+
+
+def test_a_backend_that_was_named_is_not_replaced(flow: Make) -> None:
+    node = flow(backend='fake')
+    node.loader.load('net@1')
+
+    with pytest.raises(Exception, match='asked for by name'):
+        node.loader.try_next_backend()
+
+
+def test_exclusive_swap_never_holds_two_models(flow: Make) -> None:
+    backend = FakeBackend()
+    node = flow(backends=[backend], exclusive=True, keep_previous=False)
+    node.loader.load('net@1')
+    backend.gate = threading.Event()
+    node.loader.request('net@2')
+    node.slot_is_empty()
+    assert backend.made[0].closed == 1
+    backend.gate.set()
+
+    assert node.wait_for_outcomes() == (True, 'serving net@2')
+
+
+def test_exclusive_swap_loads_the_old_model_again_when_the_new_one_fails(flow: Make) -> None:
+    backend = FakeBackend(faults={'2': Faults(nan=True)})
+    node = flow(backends=[backend], exclusive=True, keep_previous=False)
+    node.loader.load('net@1')
+    node.loader.request('net@2')
+
+    success, message = node.wait_for_outcomes()
+
+    assert not success
+    assert 'NaN' in message
+    assert (node.board.status.stage, node.board.status.model) == ('rejected', 'net@1')
+    assert node.frame()
+
+
+def test_the_first_frame_of_each_model_is_told(flow: Make) -> None:
+    node = flow()
+    node.loader.load('net@1')
+    node.frame('a')
+    node.frame('b')
+    serving(node, 'net@2')
+    node.frame('c')
+    node.loader.roll_back()
+    node.frame('d')
+    node.frame('e')
+
+    assert [answer.header for answer in node.first_answers] == ['a', 'c', 'd']
+
+
+def test_watching_loads_a_newly_published_version(flow: Make, tmp_path: Path) -> None:
+    node = flow()
+    node.loader.load('net')
+    node.loader.request_if_changed('net')
+    assert node.board.status.request_id == 1
+    write_model(tmp_path, 'net', '3')
+
+    node.loader.request_if_changed('net')
+
+    assert node.wait_for_outcomes() == (True, 'serving net@3')
+
+
+def test_watching_does_not_try_a_refused_version_again(flow: Make, tmp_path: Path) -> None:
+    backend = FakeBackend(faults={'3': Faults(nan=True)})
+    node = flow(backends=[backend])
+    node.loader.load('net')
+    write_model(tmp_path, 'net', '3')
+    node.loader.request_if_changed('net')
+    assert not node.wait_for_outcomes()[0]
+
+    node.loader.request_if_changed('net')
+
+    assert node.board.status.request_id == 2
+
+
+def test_many_reloads_close_every_model_once(flow: Make) -> None:
+    node = flow(rules=ProbationRules(frames=2, shadow_every=1))
+    node.loader.load('net@1')
+    stop = threading.Event()
+
+    def stream() -> None:
+        while not stop.is_set():
+            node.frame()
+
+    threads = [threading.Thread(target=stream)]
+    for thread in threads:
+        thread.start()
+    for turn in range(60):
+        serving(node, f'net@{2 - turn % 2}')
+    stop.set()
+    for thread in threads:
+        thread.join(10.0)
+
+    alive = [model for model in node.backends[0].made if not model_closed(model)]
+    assert len(alive) <= 2
+
+
+def test_nothing_is_left_to_serve_after_close(flow: Make) -> None:
+    node = flow()
+    node.loader.load('net@1')
+    node.close()
+
+    with pytest.raises(NoActiveModel), node.slot.lease():
+        pass
+    assert node.board.status.stage == 'none'
