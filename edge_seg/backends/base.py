@@ -78,8 +78,10 @@ class CompiledModel(Protocol):
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """Inputs as the caller must fill them. uint8 means raw pixels in the model's colour
-        order: normalisation happens inside. Any float dtype: the caller normalises.
+        """Inputs as the caller must fill them.
+
+        uint8 means raw pixels in the model's colour order: normalisation happens inside. Any
+        float dtype: the caller normalises.
         """
 
     @property
@@ -109,8 +111,9 @@ class CompiledModel(Protocol):
         """
 
     def close(self) -> None:
-        """Free everything. Twice is fine; never raises; ``infer`` afterwards raises
-        InferenceFailed.
+        """Free everything; twice is fine, and it never raises.
+
+        ``infer`` afterwards raises InferenceFailed.
         """
 
 

@@ -1,4 +1,4 @@
-"""The cache of compiled models: whole entries, a limited size, one builder at a time, its owner's."""
+"""The cache of compiled models: whole entries, a limited size, one builder at a time."""
 
 from collections.abc import Callable
 import os

@@ -1,4 +1,4 @@
-"""Models are compiled in a child process; whatever happens to it is a failed load, nothing else."""
+"""Models are compiled in a child process, whose death is a failed load and nothing else."""
 
 from collections.abc import Callable, Iterator
 import hashlib
