@@ -1,0 +1,312 @@
+"""What an operator and a robot do with a segmentation node: one rclpy node and its thread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import itertools
+import threading
+import time
+from typing import Any, TypeVar
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import GetParameters, SetParameters
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter, parameter_value_to_python
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from segmentation_process import SegmentationProcess
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
+
+PATIENCE_S = 20.0
+RESEND_S = 2.0
+LOOK_AGAIN_S = 0.05
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+TRANSITIONS = {
+    'configure': Transition.TRANSITION_CONFIGURE,
+    'activate': Transition.TRANSITION_ACTIVATE,
+    'deactivate': Transition.TRANSITION_DEACTIVATE,
+    'cleanup': Transition.TRANSITION_CLEANUP,
+}
+SHUTDOWNS = {
+    'unconfigured': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+    'inactive': Transition.TRANSITION_INACTIVE_SHUTDOWN,
+    'active': Transition.TRANSITION_ACTIVE_SHUTDOWN,
+}
+
+Value = TypeVar('Value')
+
+
+@dataclass(frozen=True)
+class Report:
+    """One diagnostic status."""
+
+    level: int
+    message: str
+    values: dict[str, str]
+
+    def count(self, key: str) -> int:
+        """Give a counter; a drop reason that never occurred is not listed."""
+        return int(self.values.get(key, '0'))
+
+
+def report_of(status: DiagnosticStatus) -> Report:
+    """Read a status."""
+    level = status.level[0] if isinstance(status.level, bytes) else status.level
+    return Report(level, status.message, {pair.key: pair.value for pair in status.values})
+
+
+class Operator:
+    """Talks to one segmentation node. Every wait has a deadline and says what it waited for."""
+
+    def __init__(self, process: SegmentationProcess) -> None:
+        self._process = process
+        self._name = f'{process.namespace}/segmentation'
+        self._frame_ids = (f'camera_{number}' for number in itertools.count(1))
+        self._changed = threading.Condition()  # notified when anything arrives
+        self._context = Context()
+        rclpy.init(context=self._context)
+        self.node = rclpy.create_node('operator', context=self._context, enable_rosout=False)
+        self._clients: dict[str, Any] = {}
+        self._reports: list[Report] = []
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave."""
+        self._executor.shutdown()
+        self._thread.join(PATIENCE_S)
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    # Waiting
+
+    def until(self, probe: Callable[[], Value | None], what: str) -> Value:
+        """Wait until ``probe`` gives something true, and give it."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            value = probe()
+            if value:
+                return value
+            if not self._process.running or time.monotonic() > deadline_s:
+                raise AssertionError(f'in vain: {what}\n{self.situation()}')
+            with self._changed:
+                self._changed.wait(LOOK_AGAIN_S)
+
+    def situation(self) -> str:
+        """Say all that is known, for a failure."""
+        last = self._reports[-1] if self._reports else 'no diagnostics came'
+        return f'{last}\n--- log of {self._name}\n{self._process.log}'
+
+    # Lifecycle
+
+    @property
+    def state(self) -> str:
+        """Label of the node's state."""
+        return str(self._call(GetState, 'get_state', GetState.Request()).current_state.label)
+
+    def change(self, *transitions: str) -> bool:
+        """Make transitions, one after the other; False when the last one did not succeed."""
+        done = True
+        for transition in transitions:
+            assert done, f'{transition} was not reached\n{self.situation()}'
+            done = self.change_later(transition)()
+        return done
+
+    def change_later(self, transition: str) -> Callable[[], bool]:
+        """Ask for a transition and return at once; the result waits for the response."""
+        request = ChangeState.Request()
+        request.transition.id = TRANSITIONS.get(transition) or SHUTDOWNS[self.state]
+        response = self._send(ChangeState, 'change_state', request)
+        return lambda: bool(response().success)
+
+    def start(self) -> None:
+        """Configure and activate."""
+        assert self.change('configure', 'activate'), self.situation()
+
+    # Parameters and services
+
+    def set(self, **values: Any) -> SetParametersResult:
+        """Set parameters one by one; gives the first refusal, or the last result."""
+        request = SetParameters.Request()
+        for name, value in values.items():
+            request.parameters.append(Parameter(name, value=value).to_parameter_msg())
+        results = self._call(SetParameters, 'set_parameters', request).results
+        return next((result for result in results if not result.successful), results[-1])
+
+    def change_settings(self, **values: Any) -> None:
+        """Set parameters that must be accepted."""
+        result = self.set(**values)
+        assert result.successful, result.reason
+
+    def get(self, name: str) -> Any:
+        """Read a parameter."""
+        request = GetParameters.Request(names=[name])
+        response = self._call(GetParameters, 'get_parameters', request)
+        return parameter_value_to_python(response.values[0])
+
+    def trigger(self, service: str) -> Trigger.Response:
+        """Call ~/reload or ~/rollback."""
+        return self.trigger_later(service)()
+
+    def trigger_later(self, service: str) -> Callable[[], Trigger.Response]:
+        """Call ~/reload or ~/rollback and return at once; the result waits for the response."""
+        return self._send(Trigger, service, Trigger.Request())
+
+    # Topics
+
+    def listen(
+        self, topic: str, message_type: Any = Image, qos: QoSProfile = RELIABLE
+    ) -> 'Listener':
+        """Subscribe to a topic of the node."""
+        return Listener(self, f'{self._name}/{topic}', message_type, qos)
+
+    def camera(
+        self, message_type: Any = Image, qos: QoSProfile = RELIABLE, *, name: str = ''
+    ) -> 'Camera':
+        """Publish on the node's image topic, from another node when it gets a ``name``."""
+        topic = 'image/compressed' if message_type is CompressedImage else 'image'
+        return Camera(self, f'{self._process.namespace}/{topic}', message_type, qos, name)
+
+    def next_frame_id(self) -> str:
+        """Give a frame_id that no frame had before."""
+        return next(self._frame_ids)
+
+    def notify(self) -> None:
+        """Wake those who wait."""
+        with self._changed:
+            self._changed.notify_all()
+
+    # Diagnostics
+
+    def report(self, accept: Callable[[Report], object], what: str) -> Report:
+        """Wait for a report from now on that is as wanted."""
+        seen = len(self._reports)
+        return self.until(
+            lambda: next((each for each in self._reports[seen:] if accept(each)), None), what
+        )
+
+    def next_report(self) -> Report:
+        """Wait for the report after the next: the next may have been on its way already."""
+        enough = len(self._reports) + 2
+        self.until(lambda: len(self._reports) >= enough, 'two more diagnostics')
+        return self._reports[-1]
+
+    def report_saying(self, *words: str) -> Report:
+        """Wait for a report whose message has all these words."""
+        return self.report(
+            lambda report: all(word in report.message for word in words), f'a report with {words}'
+        )
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == self._name.lstrip('/'):
+                self._reports.append(report_of(status))
+        self.notify()
+
+    # Services
+
+    def _call(self, service_type: Any, service: str, request: Any) -> Any:
+        return self._send(service_type, service, request)()
+
+    def _send(self, service_type: Any, service: str, request: Any) -> Callable[[], Any]:
+        if service not in self._clients:
+            name = f'{self._name}/{service}'
+            self._clients[service] = self.node.create_client(service_type, name)
+        client = self._clients[service]
+        self.until(client.service_is_ready, f'service {service}')
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: self.notify())
+        return lambda: self.until(
+            lambda: future.result() if future.done() else None, f'answer of {service}'
+        )
+
+
+class Listener:
+    """A subscription and what it received."""
+
+    def __init__(self, operator: Operator, topic: str, message_type: Any, qos: QoSProfile) -> None:
+        self._operator = operator
+        self.messages: list[Any] = []
+        self._subscription = operator.node.create_subscription(
+            message_type, topic, self._on_message, qos
+        )
+
+    def next(self, what: str = 'a message') -> Any:
+        """Wait for one more message than there are."""
+        have = len(self.messages)
+        self._operator.until(lambda: len(self.messages) > have, what)
+        return self.messages[-1]
+
+    def first(self, accept: Callable[[Any], object], what: str) -> Any:
+        """Wait for a message that is as wanted, among all that came."""
+        return self._operator.until(
+            lambda: next((each for each in self.messages if accept(each)), None), what
+        )
+
+    def of(self, frame_ids: set[str]) -> Any:
+        """Give a message that answers one of these frames, None when there is none yet."""
+        return next((m for m in reversed(self.messages) if m.header.frame_id in frame_ids), None)
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._operator.node.destroy_subscription(self._subscription)
+
+    def _on_message(self, message: Any) -> None:
+        self.messages.append(message)
+        self._operator.notify()
+
+
+class Camera:
+    """A publisher of frames."""
+
+    def __init__(
+        self, operator: Operator, topic: str, message_type: Any, qos: QoSProfile, name: str
+    ) -> None:
+        self._operator = operator
+        self._node = operator.node
+        if name:
+            self._node = rclpy.create_node(name, context=operator.node.context)
+        self._own = bool(name)
+        self._publisher = self._node.create_publisher(message_type, topic, qos)
+
+    def publish(self, frame: Any) -> str:
+        """Stamp a frame, send it, and give the frame_id that it got."""
+        frame.header.stamp = self._node.get_clock().now().to_msg()
+        frame.header.frame_id = self._operator.next_frame_id()
+        self._publisher.publish(frame)
+        return str(frame.header.frame_id)
+
+    def ask(self, frame: Any, *listeners: Listener) -> Any:
+        """Send a frame until every listener has an answer; give the answer, or all of them.
+
+        It is sent anew now and then: before node and operator have found each other, and with
+        best effort, frames get lost.
+        """
+        sent: set[str] = set()
+        next_s = 0.0
+
+        def answers() -> list[Any] | None:
+            nonlocal next_s
+            if time.monotonic() > next_s:
+                sent.add(self.publish(frame))
+                next_s = time.monotonic() + RESEND_S
+            found = [listener.of(sent) for listener in listeners]
+            return found if all(message is not None for message in found) else None
+
+        answered = self._operator.until(answers, f'answers to {sent}')
+        return answered[0] if len(listeners) == 1 else answered
+
+    def close(self) -> None:
+        """Stop publishing."""
+        self._node.destroy_publisher(self._publisher)
+        if self._own:
+            self._node.destroy_node()

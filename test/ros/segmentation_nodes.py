@@ -1,0 +1,52 @@
+"""Starts segmentation nodes and their operators, and ends them all."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, ExitStack
+from pathlib import Path
+from typing import Any
+
+from edge_seg.models.store import ModelStore
+from operator_node import Operator
+import pytest
+from segmentation_process import dds_environment, SegmentationProcess
+
+Start = Callable[..., tuple[SegmentationProcess, Operator]]
+
+
+@contextmanager
+def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
+    """Give a function that starts nodes; all are ended at the end.
+
+    Defaults suit tests: frames do not grow stale on a busy machine, diagnostics come often.
+    """
+    with ExitStack() as ends, pytest.MonkeyPatch.context() as patch:
+        for name, value in dds_environment().items():
+            patch.setenv(name, value)
+        patch.setenv('ROS_LOG_DIR', str(folder / 'log'))
+
+        def start(
+            *, namespace: str = '', environment: dict[str, str] | None = None, **parameters: Any
+        ) -> tuple[SegmentationProcess, Operator]:
+            values: dict[str, Any] = {
+                'model': 'colours@1',
+                'model_store': str(store.root),
+                'backend': 'openvino',
+                'cache_dir': 'none',
+                'threads': 1,
+                'warmup_runs': 1,
+                'max_age_s': 60.0,
+                'diagnostics_period_s': 0.1,
+            }
+            values.update(parameters)
+            process = SegmentationProcess(
+                folder,
+                {name: value for name, value in values.items() if value is not None},
+                namespace=namespace,
+                environment={'OMP_NUM_THREADS': '1', **(environment or {})},
+            )
+            ends.callback(process.end)
+            operator = Operator(process)
+            ends.callback(operator.close)
+            return process, operator
+
+        yield start

@@ -1,0 +1,98 @@
+"""Runs the segmentation node in a process of its own, as a launch file would."""
+
+from collections.abc import Mapping
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROFILE = ROOT / 'config' / 'fastdds_camera.xml'
+START = 'from edge_seg.ros.segmentation_node import main; raise SystemExit(main())'
+END_TIMEOUT_S = 10.0
+
+
+def dds_environment() -> dict[str, str]:
+    """Name the DDS profile as Kilted and as Jazzy know it."""
+    names = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+    return dict.fromkeys(names, str(PROFILE))
+
+
+class SegmentationProcess:
+    """One node process; it is gone after ``end``, whatever happened to it.
+
+    Args:
+        folder: for its log and its parameter file.
+        parameters: as they stand in a parameter file.
+        namespace: of the node.
+        environment: added to that of this process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        parameters: Mapping[str, Any],
+        *,
+        namespace: str = '',
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.namespace = namespace
+        stem = namespace.strip('/').replace('/', '_') or 'segmentation'
+        self._log = folder / f'{stem}.log'
+        file = folder / f'{stem}.yaml'
+        file.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(parameters)}}), 'utf-8')
+        arguments = ['--ros-args', '--params-file', str(file)]
+        if namespace:
+            arguments += ['-r', f'__ns:={namespace}']
+        with self._log.open('wb') as log:
+            self._process = subprocess.Popen(
+                [sys.executable, '-c', START, *arguments],
+                cwd=ROOT,
+                env={**os.environ, 'PYTHONUNBUFFERED': '1', **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """False after it ended, by itself or not."""
+        return self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What it printed so far."""
+        return self._log.read_text('utf-8', 'replace')
+
+    @property
+    def resident_kib(self) -> int:
+        """Memory in use."""
+        status = Path(f'/proc/{self.pid}/status').read_text('utf-8')
+        return next(int(line.split()[1]) for line in status.splitlines() if 'VmRSS' in line)
+
+    def signal(self, number: int) -> int:
+        """Send a signal and give the exit code; fails when it does not end."""
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f'still there after signal {number}:\n{self.log}') from late
+
+    def end(self) -> None:
+        """End it, politely at first."""
+        if self.running:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
