@@ -24,7 +24,8 @@ def write_onnx(
     """Write an ONNX file with these inputs and outputs, which need not fit each other."""
     onnx = pytest.importorskip('onnx', reason='onnx is needed to write a test model')
     types, helper = onnx.TensorProto, onnx.helper
-    constant = onnx.numpy_helper.from_array(
+    numpy_helper = pytest.importorskip('onnx.numpy_helper', reason='part of onnx')
+    constant = numpy_helper.from_array(
         np.zeros([a if isinstance(a, int) else 1 for a in scores], np.float32), 'constant'
     )
     code = getattr(types, scores_type)

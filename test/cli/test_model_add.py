@@ -72,7 +72,7 @@ def test_on_a_terminal_only_what_is_not_known_is_asked(
     result = run('model', 'add', onnx_file, typed=typed)
     assert result.code == 0, result.err
     assert "Error: 'yuv' is none of rgb, bgr" in result.err
-    assert result.out == f'my-floor@1 is published in {store_root}/my-floor/1\n'
+    assert result.out.strip() == f'my-floor@1 is published in {store_root}/my-floor/1'
     spec = published(store_root, 'my-floor').spec
     assert spec.input.color_order == 'bgr'
     assert spec.input.mean == (0.485, 0.456, 0.406)
