@@ -94,6 +94,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return _failed('interrupted', INTERRUPTED)
     except EdgeSegError as error:
         return _failed(str(error), exit_code_of(error))
+    except OSError as error:
+        return _failed(f'{error.filename or "system"}: {error.strerror or error}', REFUSED)
     return result if isinstance(result, int) else 0
 
 

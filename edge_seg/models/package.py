@@ -116,7 +116,7 @@ def verify_artifacts(package: ModelPackage, progress: Progress | None = None) ->
     signed_bytes(package)
     _refuse_strangers(package)
     files = list(package.manifest.files())
-    total = sum(os.stat(package.path_of(file)).st_size for file in files if _there(package, file))
+    total = sum(_length(package.path_of(file)) for file in files)
     done = 0
 
     def advance(count: int) -> None:
@@ -153,8 +153,11 @@ def check_digest(path: Path, file: ArtifactFile, found: str) -> None:
         )
 
 
-def _there(package: ModelPackage, file: ArtifactFile) -> bool:
-    return package.path_of(file).is_file()
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # opening it says why
 
 
 def _open_sized(package: ModelPackage, file: ArtifactFile) -> int:
