@@ -62,6 +62,7 @@ class FrameFlow:
             observer=observer,
             clock=self._now_s,
             fallback_decoder=cv_bridge_decoder(),
+            keep_warm_s=settings.keep_warm_s,
             on_error=self._log_error,
         )
         self.input = ImageInput(

@@ -111,4 +111,14 @@ MODEL_PARAMETERS: tuple[ParameterSpec, ...] = (
         0.0,
         86400.0,
     ),
+    ParameterSpec(
+        'keep_warm_s',
+        'float',
+        0.0,
+        'Run the model on a blank image after so long without a frame, as devices clock down; '
+        '0 = never',
+        's',
+        0.0,
+        86400.0,
+    ),
 )

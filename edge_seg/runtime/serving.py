@@ -12,6 +12,7 @@ from edge_seg.core.preprocess import Preprocessor
 from edge_seg.core.values import DecodedImage, LabelArray, ModelSpec, OutputKind, Size, UInt8Array
 from edge_seg.runtime.stats import Stage
 from edge_seg.runtime.stopwatch import Stopwatch
+import numpy as np
 
 PLANS_KEPT = 16
 """Camera sizes whose geometry is remembered; a robot has a few, a fuzzer any number."""
@@ -100,6 +101,16 @@ class ServingModel:
         if not is_label and bool(scores.min() == scores.max()):
             return f'gives the score {scores.flat[0]} for every class and pixel'
         return ''
+
+    def exercise(self) -> None:
+        """Run the network on a blank image, for the sake of running.
+
+        Raises:
+            InferenceFailed: the backend failed.
+        """
+        shape = (self.spec.input.size.height, self.spec.input.size.width, 3)
+        image = DecodedImage(np.zeros(shape, np.uint8), 'rgb')
+        self._compiled.infer([self._preprocess(image, self._plan(image.size))])
 
     def close(self) -> None:
         """Free the network. Twice is fine; never raises."""

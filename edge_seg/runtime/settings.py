@@ -55,6 +55,7 @@ class SegmentationSettings:
     min_agreement: float
     max_one_class_share: float
     watch_store_s: float
+    keep_warm_s: float
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> 'SegmentationSettings':

@@ -88,6 +88,7 @@ class FrameWorker(Generic[HeaderT]):
         observer: judges the model.
         clock: the node's clock in seconds, for the age of a mask.
         fallback_decoder: tried for encodings that edge_seg does not decode itself.
+        keep_warm_s: run the model on noise after so long without a frame; 0 = never.
         on_error: told of every inference failure with its text and how many came in a row.
     """
 
@@ -101,6 +102,7 @@ class FrameWorker(Generic[HeaderT]):
         observer: FrameObserver,
         clock: Callable[[], float],
         fallback_decoder: FallbackDecoder | None = None,
+        keep_warm_s: float = 0.0,
         on_error: Callable[[str], None] = logger.error,
     ) -> None:
         self._mailbox = mailbox
@@ -110,6 +112,8 @@ class FrameWorker(Generic[HeaderT]):
         self._observer = observer
         self._clock = clock
         self._fallback_decoder = fallback_decoder
+        self._keep_warm_s = keep_warm_s
+        self._ran_s = time.monotonic()  # of the last inference; the worker's thread only
         self._on_error = on_error
         self._thread = threading.Thread(target=self._run, name='frame_worker', daemon=True)
 
@@ -132,6 +136,8 @@ class FrameWorker(Generic[HeaderT]):
             waiting = self._mailbox.take(POLL_S)
             if waiting is not None:
                 self._answer(waiting)
+            if 0 < self._keep_warm_s < time.monotonic() - self._ran_s:
+                self._keep_warm()
 
     def _answer(self, waiting: Waiting[CameraFrame[HeaderT]]) -> None:
         wanted = self._sink.wanted()
@@ -166,6 +172,7 @@ class FrameWorker(Generic[HeaderT]):
                 self._observer.frame_failed(model, str(failure))
                 raise
             latency_s = watch.elapsed_s - begin_s
+            self._ran_s = time.monotonic()
             self._sink.publish(frame.header, image, result, wanted)
             watch.lap(Stage.PUBLISH)
         watch.note(Stage.TOTAL, watch.elapsed_s)
@@ -176,6 +183,17 @@ class FrameWorker(Generic[HeaderT]):
         if isinstance(image, CompressedImage):
             return decode_compressed(image)
         return decode(image, fallback=self._fallback_decoder)
+
+    def _keep_warm(self) -> None:
+        """Run the model once: clocks and caches fall asleep while nothing comes."""
+        self._ran_s = time.monotonic()
+        try:
+            with self._slot.lease() as model:
+                model.exercise()
+        except NoActiveModel:
+            pass  # nothing to keep warm
+        except InferenceFailed as failure:
+            self._on_error(f'keeping the model warm: {failure}')
 
     def _drop(self, reason: DropReason, *, error: str = '') -> None:
         now_s = time.monotonic()
