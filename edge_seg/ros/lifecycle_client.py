@@ -120,7 +120,7 @@ class LifecycleClient:
         self._status: ServedModel | None = None  # replaced whole in an executor thread
         self._words = ''  # since the last transition was asked for
 
-        def client(service_type: Any, service: str) -> Client[Any, Any]:
+        def client(service_type: Any, service: str) -> 'Client[Any, Any]':
             return owner.create_client(
                 service_type, f'{name}/{service}', callback_group=callback_group
             )

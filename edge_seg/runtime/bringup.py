@@ -16,27 +16,30 @@ class Conductor:
 
     Args:
         driver: makes the single transitions.
-        prepare: called with a node that is about to be configured because it was met
-            unconfigured, e.g. to set parameters first; raises TransitionFailed to stop it.
     """
 
-    def __init__(
-        self,
-        driver: TransitionDriver,
-        *,
-        prepare: Callable[[ManagedNode], None] = lambda _node: None,
-    ) -> None:
+    def __init__(self, driver: TransitionDriver) -> None:
         self._driver = driver
-        self._prepare = prepare
 
     def bring_up(
-        self, nodes: Sequence[ManagedNode], *, pacer: Pacer, on_failure: OnFailure = 'teardown'
+        self,
+        nodes: Sequence[ManagedNode],
+        *,
+        pacer: Pacer,
+        on_failure: OnFailure = 'teardown',
+        prepare: Callable[[ManagedNode], None] = lambda _node: None,
     ) -> int:
         """Configure all nodes in order, then activate all in order, as nav2 does.
 
         Nodes that are there already are left alone, so a second call does nothing. With
         'teardown', a failure takes the nodes moved by this call back, in reverse, to the state
         in which they were met; with 'leave' they stay where they got to.
+
+        Args:
+            nodes: in order.
+            pacer: time.
+            on_failure: see above.
+            prepare: called with each node that is about to be configured.
 
         Returns:
             The number of transitions made.
@@ -48,10 +51,10 @@ class Conductor:
         moved: Moves = []
         try:
             for node in nodes:
-                self._configure(node, moved, pacer=pacer)
+                self._configure(node, moved, prepare, pacer=pacer)
             for node in nodes:
                 # Again, for a node that restarted between the two phases.
-                self._configure(node, moved, pacer=pacer)
+                self._configure(node, moved, prepare, pacer=pacer)
                 if self._driver.drive(node, Transition.ACTIVATE, pacer=pacer):
                     moved.append((node, Transition.ACTIVATE))
         except TransitionFailed as failure:
@@ -94,12 +97,19 @@ class Conductor:
                         failures.append(str(failure))
         return tuple(failures)
 
-    def _configure(self, node: ManagedNode, moved: Moves, *, pacer: Pacer) -> None:
+    def _configure(
+        self,
+        node: ManagedNode,
+        moved: Moves,
+        prepare: Callable[[ManagedNode], None],
+        *,
+        pacer: Pacer,
+    ) -> None:
         state = self._driver.settled(node, pacer=pacer)
         if state in (NodeState.INACTIVE, NodeState.ACTIVE):
             return
         if state is NodeState.UNCONFIGURED:
-            self._prepare(node)
+            prepare(node)
         if self._driver.drive(node, Transition.CONFIGURE, pacer=pacer):
             moved.append((node, Transition.CONFIGURE))
 

@@ -15,6 +15,7 @@ from edge_seg.runtime.managed_node import (
     Pacer,
 )
 from edge_seg.runtime.manager_state import Intent, ManagerReport, ManagerSettings
+from edge_seg.runtime.model_memory import ModelMemory
 from edge_seg.runtime.pause_note import PauseNote
 from edge_seg.runtime.rollout import ModelNode
 from edge_seg.runtime.rollout_desk import RolloutDesk
@@ -48,7 +49,8 @@ class LifecycleManager:
         self._pause_note = pause_note
         driver = TransitionDriver(settings.limits, tell=self._tell)
         self._rollouts = RolloutDesk(self._nodes, settings, watch=watch, tell=self._tell)
-        self._conductor = Conductor(driver, prepare=self._rollouts.prepare)
+        self._models = ModelMemory(self._nodes, answer_timeout_s=settings.limits.answer_timeout_s)
+        self._conductor = Conductor(driver)
         self._supervisor = Supervisor(settings.supervision, bring_back=self._bring_back)
         self._desk = CommandDesk(self._look_after, period_s=settings.period_s)
         # The following are written by the desk's thread only; readers take what is there.
@@ -145,7 +147,10 @@ class LifecycleManager:
     def _startup(self, pacer: Pacer) -> str:
         try:
             moves = self._conductor.bring_up(
-                self._nodes, pacer=pacer, on_failure=self._settings.on_failure
+                self._nodes,
+                pacer=pacer,
+                on_failure=self._settings.on_failure,
+                prepare=self._models.note_launch,
             )
         except TransitionFailed as failure:
             self._problem = str(failure)
@@ -204,6 +209,7 @@ class LifecycleManager:
             else:
                 self._reports = self._supervisor.rest(seen)
             if self._intent is Intent.ACTIVE:
+                self._models.note_served()
                 self._rollouts.look_after(pacer=pacer)
         finally:
             self._activity = ''
@@ -238,7 +244,9 @@ class LifecycleManager:
             self._start_at = pacer.now() + policy.backoff_s(self._start_attempts)
 
     def _bring_back(self, node: ManagedNode, pacer: Pacer) -> None:
-        self._conductor.bring_up((node,), pacer=pacer, on_failure='leave')
+        self._conductor.bring_up(
+            (node,), pacer=pacer, on_failure='leave', prepare=self._models.restore
+        )
 
     def _now_active(self) -> None:
         self._problem = ''

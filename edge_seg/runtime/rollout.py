@@ -1,7 +1,7 @@
 """Brings a model to several nodes one by one; takes it back from all when one fails."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import logging
 from typing import Protocol
 
@@ -10,11 +10,18 @@ from edge_seg.runtime.managed_node import ManagedNode, Pacer
 
 _log = logging.getLogger(__name__)
 
-_AT_REST = frozenset(('serving', 'rejected', 'none'))
+AT_REST = frozenset(('serving', 'rejected', 'none'))
+"""Stages of ~/model_status without a load under way."""
+
+_ROLLBACK_POSSIBLE = AT_REST | {'probation'}
 
 
 class RolloutFailed(EdgeSegError):
     """A model was not rolled out, or could not be taken back; the message says what serves."""
+
+
+class NodesNotReady(RolloutFailed):
+    """A rollout cannot begin: a node that takes part cannot load a model now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +94,13 @@ class Step:
         node: the node.
         served: what it served before, '' for none.
         restore: text for its parameter `model` that brings that back.
-        loaded: what the node said when it served the new model; None while it does not.
+        request_id: the node's count of requests before.
     """
 
     node: ModelNode
     served: str
     restore: str
-    loaded: ServedModel | None = None
+    request_id: int
 
 
 class Rollout:
@@ -127,16 +134,13 @@ class Rollout:
         for node in nodes:
             try:
                 before = self._known(node, pacer=pacer)
-                if before.model == target and before.stage in _AT_REST:
+                if before.model == target and before.stage in AT_REST:
                     _log.info('%s: serves %s already', node.name, target)
                     continue
                 if node.name not in (step.node.name for step in touched):
                     touched.append(self._restore_point(node, before))
                 self._tell(f'rolling {target} out to {node.name}')
-                loaded = self._load(node, target, pacer=pacer)
-                touched[:] = [
-                    replace(step, loaded=loaded) if step.node is node else step for step in touched
-                ]
+                self._load(node, target, pacer=pacer)
             except RolloutFailed as failure:
                 stuck = self.undo(touched, pacer=pacer)
                 raise _after_undo(failure, touched, stuck) from failure
@@ -144,8 +148,8 @@ class Rollout:
     def undo(self, steps: Sequence[Step], *, pacer: Pacer) -> tuple[str, ...]:
         """Restore what served before, newest step first.
 
-        A node that has loaded nothing since goes back by its own ~/rollback, which needs no load.
-        For others, ~/rollback could lead to any model: the parameter is set.
+        A node that had no other request since goes back by its own ~/rollback, which needs no
+        load. For others, ~/rollback could lead to any model: the parameter is set.
 
         Returns:
             What went wrong, one line for each node that is not back.
@@ -168,9 +172,9 @@ class Rollout:
             raise _failed(node, 'its parameter model cannot be read', 'a node with that parameter')
         # 'floor' or 'floor@latest' would resolve to the new version again; a path only to itself.
         restore = parameter if '/' in parameter or not before.model else before.model
-        return Step(node, before.model, restore)
+        return Step(node, before.model, restore, before.request_id)
 
-    def _load(self, node: ModelNode, target: str, *, pacer: Pacer) -> ServedModel:
+    def _load(self, node: ModelNode, target: str, *, pacer: Pacer) -> None:
         before = self._known(node, pacer=pacer)
         process = node.incarnation()
         reply = node.set_model(target, self._limits.answer_timeout_s)
@@ -190,7 +194,7 @@ class Rollout:
                     raise _failed(node, f'{target!r} {status.last_error}', 'a model it accepts')
                 if status.stage == 'serving':
                     _log.info('%s: serves %s', node.name, status.model)
-                    return status
+                    return
             if pacer.now() >= deadline:
                 stage = status.stage if status is not None else 'unknown'
                 raise _failed(
@@ -201,13 +205,10 @@ class Rollout:
             pacer.wait(self._limits.poll_s)
 
     def _restore(self, step: Step, *, pacer: Pacer) -> None:
-        status = self._at_rest(step.node, pacer=pacer)
+        status = self._resting(step.node, _ROLLBACK_POSSIBLE, pacer=pacer)
         if status.model == step.served:
             return
-        if not step.served or (
-            step.loaded is not None
-            and (status.model, status.request_id) == (step.loaded.model, step.loaded.request_id)
-        ):
+        if not step.served or status.request_id == step.request_id + 1:
             reply = step.node.roll_back(self._limits.answer_timeout_s)
             if self._went_back(step, reply, pacer=pacer):
                 return
@@ -218,7 +219,7 @@ class Rollout:
     def _went_back(self, step: Step, reply: Reply, *, pacer: Pacer) -> bool:
         """Look what came of ~/rollback; a reply that is late is no refusal."""
         deadline = pacer.now() + self._limits.answer_timeout_s
-        while self._at_rest(step.node, pacer=pacer).model != step.served:
+        while self._resting(step.node, AT_REST, pacer=pacer).model != step.served:
             if not reply.accepted or pacer.now() >= deadline:
                 return False
             pacer.wait(self._limits.poll_s)
@@ -234,11 +235,12 @@ class Rollout:
                 raise _failed(node, 'nothing on ~/model_status', 'a node that publishes it')
             pacer.wait(self._limits.poll_s)
 
-    def _at_rest(self, node: ModelNode, *, pacer: Pacer) -> ServedModel:
+    def _resting(self, node: ModelNode, stages: frozenset[str], *, pacer: Pacer) -> ServedModel:
+        """Wait until a node is at one of these stages."""
         deadline = pacer.now() + self._limits.load_timeout_s
         while True:
             status = self._known(node, pacer=pacer)
-            if status.stage in _AT_REST:
+            if status.stage in stages:
                 return status
             if pacer.now() >= deadline or not node.incarnation():
                 raise _failed(node, f'still at stage {status.stage}', 'a load that ends')

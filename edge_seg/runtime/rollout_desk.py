@@ -3,23 +3,12 @@
 from collections.abc import Callable, Sequence
 import logging
 
-from edge_seg.runtime.managed_node import (
-    CancellablePacer,
-    Cancelled,
-    ManagedNode,
-    NodeState,
-    observe,
-    Pacer,
-)
+from edge_seg.runtime.managed_node import CancellablePacer, Cancelled, NodeState, observe, Pacer
 from edge_seg.runtime.manager_state import ManagerSettings
-from edge_seg.runtime.rollout import ModelNode, Rollout, RolloutFailed, Step
+from edge_seg.runtime.rollout import ModelNode, NodesNotReady, Rollout, RolloutFailed, Step
 from edge_seg.runtime.store_watch import StoreWatch
 
 _log = logging.getLogger(__name__)
-
-# A process that has just started may not be reached by the first request: the middleware still
-# lists the killed one, so the service looks as if it were there.
-_PREPARE_ATTEMPTS = 3
 
 
 class RolloutDesk:
@@ -49,8 +38,7 @@ class RolloutDesk:
         self._unfinished = ''  # target of a rollout that was cancelled
         self._published = ''  # found by the watch and not rolled out yet
         self._next_look = 0.0
-        # What a restarted node must serve so that all serve the same: full name -> model.
-        self._rolled_out: dict[str, str] = {}
+        self._told_not_ready = False
         self.summary = ''
         self.failed = False
 
@@ -85,9 +73,6 @@ class RolloutDesk:
             raise
         self._unfinished = ''
         self._last = self._touched or self._last
-        for node in nodes:
-            served = node.served_model()
-            self._rolled_out[node.name] = served.model if served is not None else target
         names = ', '.join(node.name for node in nodes)
         self._conclude(f'{target} serves on {names}', failed=False)
         return self.summary
@@ -99,7 +84,6 @@ class RolloutDesk:
             RolloutFailed: not all nodes are back.
             Cancelled: told to stop.
         """
-        self._rolled_out.clear()
         steps = self._touched if self._unfinished else self._last
         self._unfinished = self._published = ''
         self._touched, self._last = [], []
@@ -114,42 +98,30 @@ class RolloutDesk:
         self._conclude(f'rolled back: {done}', failed=False)
         return self.summary
 
-    def prepare(self, node: ManagedNode) -> None:
-        """Let a node that is about to be configured load what the last rollout brought."""
-        model = self._rolled_out.get(node.name)
-        if model is None:
-            return
-        by_name = {one.name: one for one in self._nodes}
-        for _ in range(_PREPARE_ATTEMPTS):
-            reply = by_name[node.name].set_model(model, self._settings.rollout.answer_timeout_s)
-            if reply.accepted:
-                _log.info('%s: will load %s, as rolled out before', node.name, model)
-                return
-        _log.error('%s: comes back without %s: %s', node.name, model, reply.reason)
-
     def look_after(self, *, pacer: Pacer) -> None:
-        """Follow changes made by others; roll out what was newly published.
+        """Roll out what was newly published, as soon as all nodes can load it.
 
         Raises:
             Cancelled: told to stop; the rollout goes on at the next call.
         """
-        for node in self._nodes:
-            served = node.served_model()
-            if served is None or served.stage != 'serving':
-                continue
-            if self._rolled_out.get(node.name, served.model) != served.model:
-                _log.info('%s: somebody chose %s; kept', node.name, served.model)
-                del self._rolled_out[node.name]
-        if self._watch is not None and pacer.now() >= self._next_look:
+        if self._watch is None:
+            return
+        if pacer.now() >= self._next_look:
             self._next_look = pacer.now() + self._settings.watch_period_s
             self._published = self._watch.look() or self._published
         if not self._published:
             return
         try:
             self.run(self._published, pacer=pacer)
+        except NodesNotReady as reason:
+            if not self._told_not_ready:
+                _log.warning('%s waits for its rollout: %s', self._published, reason)
+            self._told_not_ready = True
+            return
         except RolloutFailed as failure:
             _log.error('newly published %s: %s', self._published, failure)
         self._published = ''
+        self._told_not_ready = False
 
     def _each_by_itself(self) -> tuple[tuple[str, ...], str]:
         timeout_s = self._settings.rollout.answer_timeout_s
@@ -169,7 +141,7 @@ class RolloutDesk:
         else:
             nodes = tuple(node for node in self._nodes if node.serves_models())
         if not nodes:
-            raise RolloutFailed(
+            raise NodesNotReady(
                 'no managed node publishes ~/model_status',
                 expected='at least one node that serves models',
                 remedy='bring the nodes up with ~/startup, or name them in rollout_nodes',
@@ -177,7 +149,7 @@ class RolloutDesk:
         seen = observe(nodes, self._settings.rollout.answer_timeout_s, pacer=CancellablePacer())
         for one in seen:
             if one.state not in (NodeState.ACTIVE, NodeState.INACTIVE):
-                raise RolloutFailed(
+                raise NodesNotReady(
                     f'{one.node} is {one.state.value}',
                     expected='all nodes that serve models active or inactive',
                     remedy='bring them up with ~/startup first',

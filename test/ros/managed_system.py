@@ -110,8 +110,12 @@ class ManagedSystem:
         return (self._folder / f'{name.lstrip("/")}.log').read_text('utf-8')
 
     def manager(self, command: str) -> Trigger.Response:
-        """Call a Trigger service of the manager."""
+        """Call a Trigger service of the manager; may be sent twice, unlike `manager_once`."""
         return self.call(Trigger, f'{MANAGER}/{command}', Trigger.Request())
+
+    def manager_once(self, command: str) -> Trigger.Response:
+        """Call a Trigger service that must not be called twice."""
+        return self.manager_later(command)()
 
     def manager_later(self, command: str) -> Callable[[], Trigger.Response]:
         """Call a Trigger service and return at once; the result waits for the response."""

@@ -83,7 +83,7 @@ def test_a_configure_longer_than_the_timeout_succeeds_and_the_manager_stays_resp
 
     asked_at = time.monotonic()
     asked = system.manager('is_active')
-    refused = system.manager('rollout')
+    refused = system.manager_once('rollout')
     assert time.monotonic() - asked_at < 2.0
     assert (asked.success, '/b silent' in asked.message) == (False, True)
     assert 'busy: startup is running' in refused.message
@@ -135,24 +135,24 @@ def test_rollouts_reach_all_nodes_or_none(system):
     def models() -> list[str]:
         return [system.get(name, 'model') for name in ('a', 'b')]
 
-    done = system.manager('rollout')
+    done = system.manager_once('rollout')
     assert (done.success, done.message) == (True, 'floor@2 serves on /a, /b')
     assert models() == ['floor@2', 'floor@2']
 
     system.set(MANAGER, 'rollout_model', 'floor@3')
-    refused = system.manager('rollout')
+    refused = system.manager_once('rollout')
     assert not refused.success
     assert "/b: 'floor@3' warm: output is not finite" in refused.message
     assert 'all back: /a serves floor@2, /b serves floor@2' in refused.message
     system.set(MANAGER, 'rollout_model', UNRESOLVABLE)
-    assert 'nothing answers to it' in system.manager('rollout').message
+    assert 'nothing answers to it' in system.manager_once('rollout').message
 
     system.kill('b')
     system.start_node('b')
     system.until(lambda: system.manager('is_active').success, 'the return of b')
     assert system.get('b', 'model') == 'floor@2'  # not floor@1, with which it started
 
-    back = system.manager('rollback')
+    back = system.manager_once('rollback')
     assert back.success, back.message
     assert models() == ['floor@1', 'floor@1']
     assert system.interrupt(MANAGER) == 0

@@ -55,7 +55,7 @@ class FakeNode:
     words: str = ''
     processes: set[str] = field(default_factory=set)
     model: str = 'floor@1'
-    parameter: str = 'floor@1'
+    parameter: str | None = 'floor@1'
     previous_model: str = ''
     refuses: dict[str, str] = field(default_factory=dict)
     rejects: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class FakeNode:
 
     def __post_init__(self) -> None:
         self.processes = self.processes or {f'process {next(_serial)}'}
-        self.status = ServedModel(self.model, 'serving', self.parameter, 1, '')
+        self.status = ServedModel(self.model, 'serving', self.model, 1, '')
 
     # ManagedNode
 

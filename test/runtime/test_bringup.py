@@ -195,11 +195,9 @@ def test_a_node_that_cannot_go_down_does_not_keep_the_others_up(pacer, nodes):
 
 def test_a_node_met_unconfigured_is_prepared_before_it_is_configured(pacer, journal, nodes):
     nodes[0].state = NodeState.INACTIVE
-    both = Conductor(
-        TransitionDriver(LIMITS, tell=lambda _text: None),
-        prepare=lambda node: journal.append(f'prepare {node.name}'),
+    conductor().bring_up(
+        nodes[:2], pacer=pacer, prepare=lambda node: journal.append(f'prepare {node.name}')
     )
-    both.bring_up(nodes[:2], pacer=pacer)
     assert journal == ['prepare /b', 'configure /b', 'activate /a', 'activate /b']
 
 

@@ -5,6 +5,7 @@ import itertools
 from edge_seg.errors import IntegrityError, ModelNotFound
 from edge_seg.runtime.managed_node import Cancelled, NodeState
 from edge_seg.runtime.manager_state import ManagerSettings
+from edge_seg.runtime.model_memory import ModelMemory
 from edge_seg.runtime.rollout import RolloutFailed, RolloutLimits, ServedModel
 from edge_seg.runtime.rollout_desk import RolloutDesk
 from edge_seg.runtime.store_watch import StoreWatch
@@ -112,6 +113,23 @@ def test_a_request_by_somebody_else_is_noticed(fleet):
         fleet.desk.run('floor@2', pacer=fleet.pacer)
 
 
+def test_a_node_on_probation_goes_back_at_once(fleet):
+    status = ServedModel('floor@2', 'probation', 'floor@2', 2, '')
+
+    def begin_probation(model: str) -> None:
+        fleet.nodes[0].status = status
+        fleet.nodes[0].model, fleet.nodes[0].previous_model = 'floor@2', 'floor@1'
+
+    fleet.nodes[0]._load = begin_probation
+    fleet.pacer.cancel_at = 1.0
+    with pytest.raises(Cancelled):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.pacer.cancel_at = float('inf')
+    fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+    assert fleet.pacer.time < 2.0
+
+
 def test_nodes_that_serve_it_already_are_skipped_and_not_rolled_back(fleet):
     fleet.nodes[0]._serve('floor@2')
     fleet.nodes[0].previous_model = 'floor@0'
@@ -176,21 +194,50 @@ def test_a_cancelled_rollout_goes_on_where_it_was_and_can_be_taken_back_whole(fl
     assert fleet.models == ['floor@1'] * 3
 
 
-def test_a_restarted_node_loads_what_was_rolled_out(fleet):
-    fleet.desk.prepare(fleet.nodes[0])
-    assert fleet.journal == []
-    fleet.desk.run('floor@2', pacer=fleet.pacer)
-    fleet.journal.clear()
-    fleet.desk.prepare(fleet.nodes[0])
+@pytest.fixture
+def memory(fleet):
+    """Remember /a, launched with 'floor', serving floor@2 after a rollout."""
+    memory = ModelMemory((fleet.camera, *fleet.nodes), answer_timeout_s=1.0)
+    fleet.nodes[0].parameter = 'floor'
+    memory.note_launch(fleet.nodes[0])
+    fleet.nodes[0]._serve('floor@2')
+    memory.note_served()
+    fleet.nodes[0].restart()
+    fleet.nodes[0].parameter = 'floor'
+    return memory
+
+
+def test_a_restarted_node_loads_what_it_served_before(fleet, memory):
+    memory.restore(fleet.nodes[0])
+    assert fleet.journal == ['/a model=floor@2']
+    memory.restore(fleet.nodes[0])  # a further attempt with the same process
     assert fleet.journal == ['/a model=floor@2']
 
 
-def test_a_model_chosen_by_hand_after_the_rollout_is_kept(fleet):
-    fleet.desk.run('floor@2', pacer=fleet.pacer)
-    fleet.nodes[0]._serve('floor@3')
-    fleet.desk.look_after(pacer=fleet.pacer)
-    fleet.journal.clear()
-    fleet.desk.prepare(fleet.nodes[0])
+def test_a_restarted_node_that_was_launched_with_another_model_loads_that(fleet, memory):
+    fleet.nodes[0].parameter = 'floor@7'
+    memory.restore(fleet.nodes[0])
+    assert fleet.journal == []
+
+
+def test_a_node_that_the_manager_did_not_see_start_is_left_alone(fleet, memory):
+    fleet.nodes[1].restart()
+    memory.restore(fleet.nodes[1])
+    assert fleet.journal == []
+
+
+def test_a_model_that_was_loaded_by_path_is_not_guessed_from_its_name(fleet, memory):
+    fleet.nodes[0].status = ServedModel('floor@2', 'serving', '/tmp/floor', 3, '')
+    memory.note_served()
+    memory.restore(fleet.nodes[0])
+    assert fleet.journal == []
+
+
+def test_a_node_without_models_is_not_asked_to_load_one(fleet, memory):
+    fleet.camera.parameter = None
+    memory.note_launch(fleet.camera)
+    fleet.camera.restart()
+    memory.restore(fleet.camera)
     assert fleet.journal == []
 
 
@@ -223,6 +270,16 @@ def test_what_is_newly_published_is_rolled_out_and_what_was_there_is_not(fleet):
 def test_the_first_model_of_an_empty_store_is_new(fleet):
     desk = fleet.make_desk(watch=watched(['', '', 'floor@2']))
     look_after(desk, fleet.pacer, times=3)
+    assert fleet.models == ['floor@2'] * 3
+
+
+def test_a_publication_waits_until_all_nodes_can_load_it(fleet):
+    fleet.nodes[1].state = NodeState.UNCONFIGURED
+    desk = fleet.make_desk(watch=watched(['floor@1', 'floor@2']))
+    look_after(desk, fleet.pacer, times=5)
+    assert fleet.models == ['floor@1'] * 3
+    fleet.nodes[1].state = NodeState.ACTIVE
+    look_after(desk, fleet.pacer, times=1)
     assert fleet.models == ['floor@2'] * 3
 
 
