@@ -42,7 +42,8 @@ class Announcements:
 
     def status(self, status: ModelStatus) -> None:
         """Announce what serves and how the last request goes."""
-        self._status.publish(self.diagnostic(status))
+        if self._node.context.ok():  # a node that ends says goodbye to nobody
+            self._status.publish(self.diagnostic(status))
 
     def diagnostic(self, status: ModelStatus) -> DiagnosticStatus:
         """Put a status into a message."""

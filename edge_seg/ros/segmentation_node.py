@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from edge_seg.core.values import Size
+from edge_seg.models.layered import open_stores
 from edge_seg.models.share import share_path
-from edge_seg.models.store import ModelStore
+from edge_seg.models.store import default_store_root
 from edge_seg.ros.announcements import Announcements
 from edge_seg.ros.diagnostics import Diagnostics
 from edge_seg.ros.frame_flow import FrameFlow
@@ -171,8 +171,8 @@ class SegmentationNode(LifecycleNode):
         )
 
     def _make_loader(self, settings: SegmentationSettings, succession: Succession) -> ModelLoader:
-        store = ModelStore(
-            Path(settings.model_store) if settings.model_store else share_path('models')
+        store = open_stores(
+            settings.model_store, own=default_store_root(), installed=share_path('models')
         )
         options = CandidateOptions(
             backend=settings.backend,

@@ -11,8 +11,9 @@ from edge_seg.backends.base import CompiledModel, CompileOptions
 from edge_seg.backends.registry import AUTO, BackendChoice, choose
 from edge_seg.core.values import ArtifactFormat, DecodedImage, Size
 from edge_seg.errors import CompileFailed, EdgeSegError, InferenceFailed, LoadStage, ModelRejected
+from edge_seg.models.layered import LayeredStore
+from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.signature import check_signature, SignaturePolicy
-from edge_seg.models.store import ModelPackage, ModelStore, verify_artifacts
 from edge_seg.runtime.builder import Builder
 from edge_seg.runtime.golden import check_golden
 from edge_seg.runtime.memory import check_fits
@@ -101,7 +102,7 @@ class CandidateFactory:
 
     def __init__(
         self,
-        store: ModelStore,
+        store: LayeredStore,
         options: CandidateOptions,
         builder: Builder | None = None,
         *,
@@ -131,8 +132,7 @@ class CandidateFactory:
 
     def reference(self, package: ModelPackage) -> str:
         """Give the text that ``resolve`` turns into this package again."""
-        inside = package.path.parent.parent == self._store.root
-        return package.identity if inside else str(package.path)
+        return self._store.reference(package)
 
     def prepare(
         self, package: ModelPackage, *, on_stage: OnStage, without: tuple[str, ...] = ()
@@ -175,11 +175,14 @@ class CandidateFactory:
         spec = package.manifest.spec
         with ExitStack() as undo:
             with _stage(LoadStage.LOAD, on_stage):
+                in_use = undo.enter_context(ExitStack())
+                in_use.enter_context(self._store.in_use(package))
                 check_fits(prepared.file, package.identity)
                 compiled = self._compile(prepared)
                 undo.callback(compiled.close)
             with _stage(LoadStage.CHECK, on_stage):
-                model = ServingModel(spec, compiled, sha256=package.manifest_sha256)
+                sha256 = package.manifest_sha256
+                model = ServingModel(spec, compiled, sha256=sha256, on_close=in_use.close)
             with _stage(LoadStage.WARM, on_stage):
                 warm_up = warm(model, camera or spec.input.size, runs=self._options.warmup_runs)
                 check_golden(package, model)

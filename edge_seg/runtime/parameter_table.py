@@ -23,15 +23,16 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         'model',
         'string',
         'floor',
-        'Model to serve: name (its latest version), name@version, name@latest, or a path; always '
-        'says what is served',
+        'Model to serve: name (the version labelled stable, else the latest), name@version, '
+        'name@latest, name@label, or a path; always says what is served',
         live=True,
     ),
     ParameterSpec(
         'model_store',
         'string',
         '',
-        "Folder with the models; '' = the models installed with this package",
+        "Folder with the models; '' = the operator's store ($EDGE_SEG_STORE, else "
+        '~/.local/share/edge_seg/models), then the models installed with this package',
     ),
     ParameterSpec(
         'backend',

@@ -1,6 +1,7 @@
 """A model that can serve: compiled network, its pre- and postprocessing, its classes."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_seg.backends.base import CompiledModel, CompileReport
@@ -41,11 +42,20 @@ class ServingModel:
         spec: what the manifest declares.
         compiled: the network; closed with this object.
         sha256: digest of the manifest, by which operators tell models apart.
+        on_close: called once the network is freed; must not raise, twice is fine.
     """
 
-    def __init__(self, spec: ModelSpec, compiled: CompiledModel, *, sha256: str) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        compiled: CompiledModel,
+        *,
+        sha256: str,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
         self.spec = spec
         self.sha256 = sha256
+        self._on_close = on_close
         self.palette = Palette(spec.classes)
         self._compiled = compiled
         self._preprocess = Preprocessor(spec.input, compiled.inputs[0])
@@ -115,6 +125,7 @@ class ServingModel:
     def close(self) -> None:
         """Free the network. Twice is fine; never raises."""
         self._compiled.close()
+        self._on_close()
 
     def _plan(self, camera: Size) -> GeometryPlan:
         plan = self._plans.get(camera)

@@ -7,6 +7,7 @@ import threading
 from edge_seg.backends.base import CompileOptions
 from edge_seg.core.values import DecodedImage
 from edge_seg.errors import InferenceFailed
+from edge_seg.models.layered import LayeredStore
 from edge_seg.models.store import ModelStore
 from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions, LoadedModel
 from edge_seg.runtime.loader import ModelLoader
@@ -58,7 +59,9 @@ class ModelFlow:
         options = CandidateOptions(self.backend, CompileOptions(), warmup_runs=2)
         self.loader = ModelLoader(
             CandidateFactory(
-                ModelStore(self.store), options, choose_backend=FakeRegistry(self.backends)
+                LayeredStore(ModelStore(self.store)),
+                options,
+                choose_backend=FakeRegistry(self.backends),
             ),
             self.succession,
             self.board,

@@ -11,6 +11,7 @@ from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.registry import BackendChoice, choose
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import CompileFailed
+from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, open_package
 from edge_seg.models.store import ModelStore
 from edge_seg.runtime.build_cache import BuildCache
@@ -145,7 +146,7 @@ def test_a_damaged_entry_is_set_aside_and_built_again(
     tmp_path: Path, builder: Builder, package: ModelPackage, damage: bytes | None
 ) -> None:
     options = CandidateOptions('openvino', CompileOptions(), warmup_runs=1)
-    factory = CandidateFactory(ModelStore(tmp_path / 'store'), options, builder)
+    factory = CandidateFactory(LayeredStore(ModelStore(tmp_path / 'store')), options, builder)
     prepared = factory.prepare(package, on_stage=lambda stage: None)
     whole = prepared.file.read_bytes()
     prepared.file.write_bytes(whole[:-20] if damage is None else damage)

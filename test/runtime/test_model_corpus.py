@@ -7,6 +7,7 @@ import zipfile
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.errors import LoadStage, ModelRejected
+from edge_seg.models.layered import LayeredStore
 from edge_seg.models.store import ModelStore
 from edge_seg.runtime.build_cache import BuildCache
 from edge_seg.runtime.builder import Builder
@@ -153,6 +154,6 @@ def bring_up(folder: Path) -> ServingModel:
     """Take the model through every stage, with a child process that builds it."""
     options = CandidateOptions('openvino', CompileOptions(), warmup_runs=1)
     builder = Builder(BuildCache(folder / 'cache', limit_bytes=1 << 30), options.compile)
-    factory = CandidateFactory(ModelStore(folder / 'store'), options, builder)
+    factory = CandidateFactory(LayeredStore(ModelStore(folder / 'store')), options, builder)
     prepared = factory.prepare(factory.resolve('net'), on_stage=lambda stage: None)
     return factory.bring_up(prepared, camera=None, on_stage=lambda stage: None).model

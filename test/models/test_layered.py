@@ -1,0 +1,71 @@
+"""Models are looked up in the operator's store first, then in what came with the package."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edge_seg.errors import ModelNotFound, StoreError
+from edge_seg.models.layered import LayeredStore, open_stores
+from edge_seg.models.store import ModelStore
+import pytest
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def layers(tmp_path: Path, make_model: Make) -> LayeredStore:
+    """Give an operator's store with floor@3 over an installed one with floor@1 and person@1."""
+    own, installed = ModelStore(tmp_path / 'own'), ModelStore(tmp_path / 'installed')
+    own.publish(make_model('floor', 3))
+    installed.publish(make_model('floor', 1))
+    installed.publish(make_model('person', 1))
+    return LayeredStore(own, installed)
+
+
+@pytest.mark.parametrize(
+    ('request_text', 'identity'),
+    [('floor', 'floor@3'), ('floor@latest', 'floor@3'), ('floor@1', 'floor@1'),
+     ('person', 'person@1')],
+)  # fmt: skip
+def test_the_first_store_that_has_it_answers(
+    layers: LayeredStore, request_text: str, identity: str
+) -> None:
+    package = layers.resolve(request_text)
+
+    assert package.identity == identity
+    assert layers.reference(package) == identity
+
+
+def test_a_broken_model_is_not_replaced_by_an_installed_one(
+    tmp_path: Path, layers: LayeredStore
+) -> None:
+    (tmp_path / 'own' / 'floor' / '3' / 'manifest.yaml').write_text('half', 'utf-8')
+
+    with pytest.raises(ModelNotFound, match='no version that can be used'):
+        layers.resolve('floor')
+
+
+def test_an_unknown_model_is_not_found(layers: LayeredStore) -> None:
+    with pytest.raises(ModelNotFound, match="no model 'sky'"):
+        layers.resolve('sky')
+
+
+def test_a_model_hidden_by_another_is_named_by_its_path(
+    tmp_path: Path, layers: LayeredStore, make_model: Make
+) -> None:
+    hidden = ModelStore(tmp_path / 'installed').publish(make_model('floor', 3))
+
+    assert layers.reference(hidden) == str(hidden.path)
+
+
+def test_a_configured_store_is_the_only_one(tmp_path: Path, layers: LayeredStore) -> None:
+    only = open_stores(
+        str(tmp_path / 'own'), own=tmp_path / 'other', installed=tmp_path / 'installed'
+    )
+
+    with pytest.raises(ModelNotFound):
+        only.resolve('person')
+
+
+def test_a_model_in_use_is_not_removed(tmp_path: Path, layers: LayeredStore) -> None:
+    with layers.in_use(layers.resolve('floor@3')), pytest.raises(StoreError, match='in use'):
+        ModelStore(tmp_path / 'own').remove('floor@3')
