@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import threading
+import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -36,6 +37,9 @@ _TRANSITION_IDS = {
 # Events come in bursts when a node is shut down from active.
 _EVENT_DEPTH = 10
 
+# A node that leaves the graph will not answer: found out after so long, not after the timeout.
+PRESENCE_CHECK_S = 0.1
+
 
 class _Call:
     """One service call; waited for in a thread that does not spin."""
@@ -68,7 +72,10 @@ class _StateQuestion:
     def wait(self, timeout_s: float) -> NodeState:
         response = None
         if self._call is not None:
-            response = self._call.wait(timeout_s)
+            deadline = time.monotonic() + timeout_s
+            response = self._call.wait(min(timeout_s, PRESENCE_CHECK_S))
+            while response is None and time.monotonic() < deadline and self._listed():
+                response = self._call.wait(min(deadline - time.monotonic(), PRESENCE_CHECK_S))
             self._call.abandon()
         if response is not None:
             return _STATES.get(response.current_state.id, NodeState.BUSY)

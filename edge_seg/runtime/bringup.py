@@ -89,7 +89,8 @@ class Conductor:
                 if node.name in lost or not node.incarnation():
                     continue
                 try:
-                    if self._driver.settled(node, pacer=pacer) is transition.start:
+                    state = self._driver.settled(node, pacer=pacer, appear_timeout_s=0.0)
+                    if state is transition.start:
                         self._driver.drive(node, transition, pacer=pacer)
                 except TransitionFailed as failure:
                     lost.add(node.name)

@@ -90,25 +90,29 @@ class TransitionDriver:
         )
         return True
 
-    def settled(self, node: ManagedNode, *, pacer: Pacer) -> NodeState:
+    def settled(
+        self, node: ManagedNode, *, pacer: Pacer, appear_timeout_s: float | None = None
+    ) -> NodeState:
         """Wait until a node is there and in a primary state.
 
-        An absent node has `appear_timeout_s`. One that is silent or in a transition has
-        `limit_s`: rclpy nodes with a single-threaded executor answer nothing while a transition
-        runs, so silence is what a long configure looks like.
+        An absent node has `appear_timeout_s`, by default that of the limits. One that is silent
+        or in a transition has `limit_s`: rclpy nodes with a single-threaded executor answer
+        nothing while a transition runs, so silence is what a long configure looks like.
 
         Raises:
             NodeTransitionFailed: it never answered with a primary state.
             Cancelled: told to stop.
         """
         limits = self._limits
+        if appear_timeout_s is None:
+            appear_timeout_s = limits.appear_timeout_s
         started = pacer.now()
         while True:
             state = read_state(node, limits.answer_timeout_s)
             if state.is_settled:
                 return state
             absent = state is NodeState.ABSENT
-            patience_s = limits.appear_timeout_s if absent else limits.limit_s
+            patience_s = appear_timeout_s if absent else limits.limit_s
             if pacer.now() - started >= patience_s:
                 raise NodeTransitionFailed(
                     node.name,

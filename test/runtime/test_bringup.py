@@ -193,6 +193,15 @@ def test_a_node_that_cannot_go_down_does_not_keep_the_others_up(pacer, nodes):
     assert nodes[0].state is NodeState.UNCONFIGURED
 
 
+def test_a_teardown_does_not_wait_for_a_node_that_is_just_leaving(pacer, nodes):
+    conductor().bring_up(nodes, pacer=pacer)
+    nodes[1].state = NodeState.ABSENT  # its services are gone, its publisher is still listed
+    failures = conductor().lower(nodes, NodeState.UNCONFIGURED, pacer=pacer)
+    assert pacer.time < 1.0
+    assert len(failures) == 1
+    assert nodes[0].state is NodeState.UNCONFIGURED
+
+
 def test_a_node_met_unconfigured_is_prepared_before_it_is_configured(pacer, journal, nodes):
     nodes[0].state = NodeState.INACTIVE
     conductor().bring_up(
