@@ -28,6 +28,26 @@ def functions() -> Iterator[tuple[str, Function]]:
                 yield f'{name}:{node.lineno} {node.name}', node
 
 
+def imported_from(tree: ast.AST, package: str) -> set[str]:
+    """Give the names that a module imports from `package`."""
+    return {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or '').split('.')[0] == package
+        for alias in node.names
+    }
+
+
+def evaluated_annotations(tree: ast.AST) -> Iterator[ast.expr]:
+    """Give the annotations that Python evaluates when it defines a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            for annotation in (*(argument.annotation for argument in arguments), node.returns):
+                if annotation is not None:
+                    yield annotation
+
+
 def code_lines(function: Function) -> int:
     """Count a function's lines, those of its docstring aside."""
     lines = (function.end_lineno or function.lineno) - function.lineno + 1
@@ -64,3 +84,18 @@ def test_no_module_has_a_vague_name() -> None:
 def test_every_folder_with_code_is_installed() -> None:
     folders = {path.parent for path in PACKAGE.rglob('*.py')}
     assert [str(f) for f in sorted(folders) if not (f / '__init__.py').is_file()] == []
+
+
+def test_types_of_rclpy_are_subscripted_for_the_type_checker_only() -> None:
+    """Publisher[Image] is a TypeError on Humble and Jazzy, unless nobody evaluates it."""
+    subscripted = [
+        f'{name}:{part.lineno} {part.value.id}'
+        for name, text in modules()
+        if 'annotations' not in imported_from(tree := ast.parse(text), '__future__')
+        for annotation in evaluated_annotations(tree)
+        for part in ast.walk(annotation)
+        if isinstance(part, ast.Subscript)
+        and isinstance(part.value, ast.Name)
+        and part.value.id in imported_from(tree, 'rclpy')
+    ]
+    assert subscripted == [], 'write `from __future__ import annotations` there'
