@@ -52,6 +52,7 @@ setup(
         'tensorrt': ['tensorrt>=10.3', 'pycuda>=2025.1.2'],
         'cuda-python': ['cuda-bindings>=12.6'],
         'bag': ['rosbags>=0.10'],
+        'onnx': ['onnx>=1.14'],
         # An extra, not tests_require: with new setuptools colcon would run no test and say OK.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },
