@@ -27,6 +27,7 @@ KEYS = {
 # Import name -> extra in setup.py: there is no rosdep key.
 EXTRAS = {
     'cuda': 'cuda-python',
+    'google': 'onnx',  # protobuf
     'onnx': 'onnx',
     'openvino': 'openvino',
     'pycuda': 'tensorrt',
