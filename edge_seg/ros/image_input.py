@@ -1,5 +1,7 @@
 """The camera subscription: follows what the publishers offer and notes what goes missing."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Requests for another model: the parameter ``model`` and the services reload and rollback."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

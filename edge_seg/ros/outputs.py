@@ -1,5 +1,7 @@
 """The image outputs of the segmentation node: who listens, what is computed, what goes out."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

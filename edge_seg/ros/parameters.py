@@ -1,5 +1,7 @@
 """Declares a parameter table on a node and answers attempts to change it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
