@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     'list': ('edge_seg.cli.model:list_models', 'List what is in the store.'),
     'show': ('edge_seg.cli.model:show', 'Show what a model declares.'),
     'add': ('edge_seg.cli.model_add:add', 'Publish a model file, or a folder with a manifest.'),
+    'fuse': ('edge_seg.cli.model_fuse:fuse', 'Put normalisation and argmax into the graph.'),
     'verify': ('edge_seg.cli.model:verify', 'Check digests and signatures.'),
     'keygen': ('edge_seg.cli.model_sign:keygen', 'Make a pair of keys for signing.'),
     'sign': ('edge_seg.cli.model_sign:sign', 'Sign a model.'),
