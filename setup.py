@@ -34,7 +34,7 @@ setup(
         'with models swapped while it runs.'
     ),
     maintainer='edge_seg maintainers',
-    maintainer_email='maintainers@users.noreply.b-seed-a649f88f.example',
+    maintainer_email='maintainers@edge-seg.example',
     license='Apache-2.0',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={PACKAGE: ['py.typed']},
