@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 import sys
 
+import cv2
 from edge_seg.core.values import Size
 from edge_seg.errors import SettingsInvalid, SourceUnavailable, TransitionFailed
 from edge_seg.ros.camera_topics import CameraTopics
@@ -95,6 +96,7 @@ class CameraNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop publishing; the source stays open and goes on from here when activated again."""
         self._stop_stream()
+        self._diagnostics.publish()  # the final figures of this run
         return super().on_deactivate(state)
 
     @guarded
@@ -194,6 +196,8 @@ def _nothing(_changes: Changes) -> None:
 
 def main() -> int:
     """Run the node until the process is told to stop."""
+    # Drawing gains nothing from a second thread, and the inference wants that core.
+    cv2.setNumThreads(1)
     return run_node(CameraNode)
 
 

@@ -1,5 +1,7 @@
 """The topics of the camera node: message buffers that are filled ahead and sent when due."""
 
+from __future__ import annotations
+
 from array import array
 from collections.abc import Callable
 from typing import Any, cast
@@ -32,9 +34,10 @@ class MessageBuffer:
     def bytes(self, size: int) -> UInt8Array:
         """Give ``size`` writable bytes, (size,) uint8, which are the message's data."""
         if self._bytes.size != size or not size:
-            data = array('B', bytes(size))
+            self.message.data = array('B', bytes(size))
+            # Read back: the setter may have copied.
+            data = self.message.data
             self._bytes = np.frombuffer(data, np.uint8) if size else np.empty(0, np.uint8)
-            self.message.data = data
         return self._bytes
 
     def set_layout(self, size: Size, encoding: str, step: int) -> None:

@@ -1,6 +1,9 @@
 """What differs between ROS 2 distributions (Humble, Jazzy, Kilted), in this file only."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import os
 from typing import Any
 
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -11,6 +14,18 @@ try:
     from rclpy.event_handler import SubscriptionEventCallbacks as SubscriptionEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks as SubscriptionEventCallbacks
+
+
+# Fast DDS 2 (Humble, Jazzy) reads the second name; Fast DDS 3 reads both, and warns of the second.
+DDS_PROFILE_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
+OLD_DDS_PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+_FAST_DDS_2 = ('humble', 'iron', 'jazzy')
+
+
+def dds_profile_variable(environment: Mapping[str, str] = os.environ) -> str:
+    """Name the environment variable in which this distribution's Fast DDS looks for a profile."""
+    old = environment.get('ROS_DISTRO') in _FAST_DDS_2
+    return OLD_DDS_PROFILE_VARIABLE if old else DDS_PROFILE_VARIABLE
 
 
 def make_executor() -> Executor:
