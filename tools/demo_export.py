@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 
 import cv2
-from demo_dataset import held_out_frames
+from demo_dataset import held_out_frames, HELD_OUT_SEED
 from edge_seg.sources.scene_classes import SCENE_CLASS_COLORS, SCENE_CLASS_NAMES, SceneClass
+from edge_seg.sources.scenes import SceneSequence
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,6 +20,8 @@ STD = 0.25
 
 _OPSET = 17
 _CAMERA = (640, 480)
+_GOLDEN_SEED = HELD_OUT_SEED + 900_006
+_GOLDEN_AGREEMENT = 0.85
 
 
 def export_onnx(network: torch.nn.Module, path: Path, *, size: tuple[int, int]) -> Path:
@@ -79,18 +82,12 @@ def write_manifest(
     scores: dict[str, float],
 ) -> Path:
     """Write manifest.yaml beside `weights` (format: config/manifest.schema.json)."""
-    content = weights.read_bytes()
-    file = {
-        'path': weights.name,
-        'sha256': hashlib.sha256(content).hexdigest(),
-        'size': len(content),
-    }
     manifest = {
         'schema': 1,
         'name': 'floor',
         'version': version,
         'description': 'Floor, walls, obstacles and people in procedural scenes (demo model).',
-        'artifacts': [{'format': 'onnx', 'files': [file]}],
+        'artifacts': [{'format': 'onnx', 'files': [_file_entry(weights)]}],
         'input': {
             'name': 'image',
             'width': size[0],
@@ -110,7 +107,27 @@ def write_manifest(
         ],
         'licence': 'Apache-2.0',
         'provenance': {**provenance, 'metrics': scores},
+        'golden': _write_golden(weights.parent),
     }
     path = weights.with_name('manifest.yaml')
     path.write_text(yaml.safe_dump(manifest, sort_keys=False, default_flow_style=None))
     return path
+
+
+def _file_entry(path: Path) -> dict[str, str | int]:
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return {'path': path.name, 'sha256': digest, 'size': len(content)}
+
+
+def _write_golden(folder: Path) -> dict[str, object]:
+    """Write a held-out picture with its true labels, which a loaded model must mostly find."""
+    frame = SceneSequence(_GOLDEN_SEED, width=320, height=240).render(1.0)
+    image, labels = folder / 'golden.jpg', folder / 'golden_labels.png'
+    cv2.imwrite(str(image), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(labels), frame.labels)
+    return {
+        'image': _file_entry(image),
+        'labels': _file_entry(labels),
+        'minimum_agreement': _GOLDEN_AGREEMENT,
+    }

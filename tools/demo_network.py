@@ -47,18 +47,21 @@ class Bottleneck(nn.Module):
 class PyramidPooling(nn.Module):
     """Adds context from the whole image and from its thirds; height and width divide by 3."""
 
-    def __init__(self, channels: int, *, size: tuple[int, int]) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        height, width = size
-        self._third = (height // 3, width // 3)
-        self.whole = nn.Sequential(nn.AvgPool2d(size), ConvUnit(channels, channels))
-        self.thirds = nn.Sequential(nn.AvgPool2d(self._third), ConvUnit(channels, channels))
+        self.whole = ConvUnit(channels, channels)
+        self.thirds = ConvUnit(channels, channels)
         self.blend = ConvUnit(channels, channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return features of the shape of the input."""
-        thirds = F.interpolate(self.thirds(features), scale_factor=self._third, mode='nearest')
-        result: torch.Tensor = self.blend(features + self.whole(features) + thirds)
+        # Plain pooling with sizes known when exporting: every runtime has it.
+        height, width = int(features.shape[2]), int(features.shape[3])
+        third = (height // 3, width // 3)
+        whole = self.whole(F.avg_pool2d(features, (height, width)))
+        thirds = self.thirds(F.avg_pool2d(features, third))
+        thirds = F.interpolate(thirds, scale_factor=third, mode='nearest')
+        result: torch.Tensor = self.blend(features + whole + thirds)
         return result
 
 
@@ -68,22 +71,21 @@ class Join(nn.Module):
     def __init__(self, deep: int, shallow: int, outputs: int) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(deep, outputs, 1, bias=False)
-        self.lateral = nn.Conv2d(shallow, outputs, 1, bias=False)
-        self.activate = nn.Sequential(nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+        self.lateral = nn.Conv2d(shallow, outputs, 1)
         self.refine = ConvUnit(outputs, outputs, kernel=3)
 
     def forward(self, deep: torch.Tensor, shallow: torch.Tensor) -> torch.Tensor:
         """Return features of the height and width of `shallow`."""
         reduced = F.interpolate(self.reduce(deep), scale_factor=2, mode='nearest')
-        result: torch.Tensor = self.refine(self.activate(reduced + self.lateral(shallow)))
+        result: torch.Tensor = self.refine(F.relu(reduced + self.lateral(shallow)))
         return result
 
 
 class FloorNet(nn.Module):
-    """Normalised RGB (n, 3, h, w) to logits (n, classes, h / 2, w / 2)."""
+    """Normalised RGB (n, 3, h, w) to logits (n, classes, h / 2, w / 2); sides divide by 96."""
 
-    def __init__(self, *, classes: int, width: int, size: tuple[int, int]) -> None:
-        """Make a network with `width` channels at half resolution for inputs of `size` (h, w)."""
+    def __init__(self, *, classes: int, width: int) -> None:
+        """Make a network with `width` channels at half resolution; the others follow."""
         super().__init__()
         c2, c4, c8, c16, c32 = width, 2 * width, 4 * width, 6 * width, 8 * width
         self.half_size = ConvUnit(3, c2, kernel=3, stride=2)
@@ -100,7 +102,7 @@ class FloorNet(nn.Module):
             ConvUnit(c16, c32, kernel=3, stride=2),
             Bottleneck(c32),
             Bottleneck(c32),
-            PyramidPooling(c32, size=(size[0] // 32, size[1] // 32)),
+            PyramidPooling(c32),
         )
         self.join16 = Join(c32, c16, c8)
         self.join8 = Join(c8, c8, c4)

@@ -2,7 +2,7 @@
 
 Development only. Needs `pip install torch==2.13.0 onnx` beside the package's own requirements:
 
-    PYTHONPATH=. python tools/train_demo_model.py --version 2 --pictures 6000 --epochs 12
+    PYTHONPATH=. python tools/train_demo_model.py --version 2 --pictures 7000
 
 Same arguments, same machine: same weights. Training seeds start at 1 000 000, held-out seeds at
 2 000 000 (see demo_dataset.py); nothing is chosen by looking at the held-out score.
@@ -16,15 +16,18 @@ import dataclasses
 from pathlib import Path
 import time
 
-from demo_dataset import HELD_OUT_SEED, Pictures, render_training_set, TRAINING_SEED
+import cv2
+from demo_dataset import HELD_OUT_SEED, Pictures, render_training_set, sample_labels, TRAINING_SEED
 from demo_export import export_onnx, MEAN, measure, STD, write_manifest
 from demo_network import FloorNet
 from edge_seg.sources.scene_classes import SceneClass
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
 INPUT_SIZE = (384, 288)
+_COARSE_SIZE = (192, 192)
 _CLASS_WEIGHTS = (1.0, 1.0, 1.0, 1.3, 1.5)
 
 
@@ -33,29 +36,35 @@ class Recipe:
     """How long and how wide: the arguments that decide the weights."""
 
     width: int
-    epochs: int
+    coarse_epochs: int
+    fine_epochs: int
     batch: int
     rate: float
     seed: int
 
 
 def train(pictures: Pictures, recipe: Recipe) -> FloorNet:
-    """Train a network; AdamW, one-cycle rate, bfloat16 where the CPU has it."""
+    """Train a network; AdamW, one-cycle rate, bfloat16 where the CPU has it.
+
+    Coarse epochs see parts of the pictures squeezed to a third of the pixels: three times as fast
+    and varied in scale. Fine epochs see the pictures as the node will.
+    """
     torch.manual_seed(recipe.seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
     rng = np.random.default_rng(recipe.seed)
-    size = (INPUT_SIZE[1], INPUT_SIZE[0])
-    network = FloorNet(classes=len(SceneClass), width=recipe.width, size=size)
+    network = FloorNet(classes=len(SceneClass), width=recipe.width)
     network = network.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=0.01)
     steps = len(pictures.images) // recipe.batch
+    epochs = recipe.coarse_epochs + recipe.fine_epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.rate, total_steps=steps * recipe.epochs, pct_start=0.15
+        optimizer, recipe.rate, total_steps=steps * epochs, pct_start=0.15
     )
     started = time.monotonic()
-    for epoch in range(recipe.epochs):
+    for epoch in range(epochs):
         total = 0.0
-        for image, labels in _batches(pictures, recipe.batch, rng):
+        for image, labels in _batches(
+            pictures, recipe.batch, rng, coarse=epoch < recipe.coarse_epochs
+        ):
             with torch.autocast('cpu', torch.bfloat16):
                 logits = network(image)
             loss = segmentation_loss(logits.float(), labels)
@@ -65,7 +74,7 @@ def train(pictures: Pictures, recipe: Recipe) -> FloorNet:
             schedule.step()
             total += loss.item()
         minutes = (time.monotonic() - started) / 60.0
-        print(f'epoch {epoch + 1}/{recipe.epochs}: loss {total / steps:.4f}, {minutes:.1f} min')
+        print(f'epoch {epoch + 1}/{epochs}: loss {total / steps:.4f}, {minutes:.1f} min')
     return network.eval()
 
 
@@ -82,14 +91,29 @@ def segmentation_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tenso
 
 
 def _batches(
-    pictures: Pictures, batch: int, rng: np.random.Generator
+    pictures: Pictures, batch: int, rng: np.random.Generator, *, coarse: bool
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     order = rng.permutation(len(pictures.images))
     for start in range(0, len(order) - batch + 1, batch):
         chosen = np.sort(order[start : start + batch])
-        image = torch.from_numpy(pictures.images[chosen]).permute(0, 3, 1, 2)
-        labels = torch.from_numpy(pictures.labels[chosen].astype(np.int64))
+        pairs = [(pictures.images[index], pictures.labels[index]) for index in chosen]
+        if coarse:
+            pairs = [_squeezed_part(image, labels, rng) for image, labels in pairs]
+        image = torch.from_numpy(np.stack([pair[0] for pair in pairs])).permute(0, 3, 1, 2)
+        labels = torch.from_numpy(np.stack([pair[1] for pair in pairs]).astype(np.int64))
         yield _augment(image, labels, rng)
+
+
+def _squeezed_part(
+    image: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Cut out 55 to 100 % of each side and stretch it to the coarse size."""
+    height, width = labels.shape
+    rows, columns = (rng.uniform(0.55, 1.0, 2) * (height, width)).astype(int)
+    top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+    part = np.s_[top : top + rows, left : left + columns]
+    small = cv2.resize(image[part], _COARSE_SIZE, interpolation=cv2.INTER_LINEAR)
+    return small, sample_labels(labels[part], _COARSE_SIZE)
 
 
 def _augment(
@@ -117,7 +141,8 @@ def parse_arguments() -> argparse.Namespace:
     add('--store', type=Path, default=Path('models'), help='model store (default: models)')
     add('--cache', type=Path, default=Path('build/training'), help='where pictures are kept')
     add('--pictures', type=int, default=6000, help='training pictures to render')
-    add('--epochs', type=int, default=12, help='passes over the pictures')
+    add('--coarse-epochs', type=int, default=5, help='passes over squeezed parts of pictures')
+    add('--fine-epochs', type=int, default=2, help='passes over whole pictures, afterwards')
     add('--width', type=int, default=16, help='channels at half resolution; all others follow')
     add('--batch', type=int, default=16, help='pictures per step')
     add('--rate', type=float, default=4e-3, help='peak learning rate')
@@ -138,7 +163,8 @@ def main() -> None:
     print(f'{len(pictures.images)} pictures in {time.monotonic() - started:.0f} s')
     recipe = Recipe(
         width=arguments.width,
-        epochs=arguments.epochs,
+        coarse_epochs=arguments.coarse_epochs,
+        fine_epochs=arguments.fine_epochs,
         batch=arguments.batch,
         rate=arguments.rate,
         seed=arguments.seed,
