@@ -139,6 +139,7 @@ class CameraNode(LifecycleNode):
                 remedy='the device hangs; see whether it works, and restart the node',
             )
         self._last_report = self._stream.report()
+        self._first = self._stream.unsent
         self._stream = None
 
     def _log_end(self, reason: str) -> None:

@@ -119,6 +119,11 @@ class CameraStream:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    @property
+    def unsent(self) -> SourceFrame | None:
+        """The frame that was read and not sent, when stopped in between; for the next stream."""
+        return self._first
+
     def report(self) -> StreamReport:
         """Say how the stream fares. Any thread."""
         with self._lock:
@@ -158,8 +163,8 @@ class CameraStream:
             if self._begins:
                 self._pacer.restart(now_s)
                 self._begins = False
-            slot_s = self._pacer.claim(now_s)
-            if self._pause(max(0.0, slot_s - now_s)):
+            if self._waits_for_slot(now_s):
+                self._first = frame
                 return True
             self._publish()
 
@@ -178,6 +183,18 @@ class CameraStream:
                 self._sink.prepare(frame)
                 self._publish()
         return True
+
+    def _waits_for_slot(self, now_s: float) -> bool:
+        """Wait until the prepared frame is due; True when stopped meanwhile."""
+        slot_s = self._pacer.claim(now_s)
+        while True:
+            if self._pause(max(0.0, slot_s - now_s)):
+                return True
+            now_s = self._clock()
+            # On a busy machine the wait may end late by more than was asked for.
+            if not self._pacer.overslept(slot_s, now_s):
+                return False
+            slot_s = self._pacer.reclaim(now_s)
 
     def _waits_for_listeners(self) -> bool:
         """Wait until somebody listens; True when stopped meanwhile."""

@@ -50,6 +50,15 @@ class FramePacer:
         self._next += 1
         return slot_s
 
+    def overslept(self, slot_s: float, now_s: float) -> bool:
+        """Tell whether the one who waited for a claimed slot woke up too late for it."""
+        return (now_s - slot_s) * self._rate_hz > 0.5
+
+    def reclaim(self, now_s: float) -> float:
+        """Give a later slot in place of the one claimed last, which was overslept."""
+        self._skipped += 1
+        return self.claim(now_s)
+
     def accepts(self, now_s: float) -> bool:
         """Tell whether a frame that came by itself now has a slot, and take it.
 

@@ -97,12 +97,35 @@ def test_late_frames_are_skipped_and_counted_and_never_bunched():
     assert report.late == 3
 
 
+def test_a_frame_that_is_woken_up_late_waits_for_a_later_slot():
+    class Sleepy(World):
+        def pause(self, duration_s):
+            extra_s = 0.17 if 0.2 < self.now_s - 100.0 < 0.26 else 0.0
+            return super().pause(duration_s + extra_s)
+
+    world = Sleepy()
+    sink = Sink(world)
+    report = play(world, Source(world, [0.07] * 4), sink)
+    assert sink.moments == [0.07, 0.17, 0.47, 0.57]
+    assert report.late == 2
+
+
 def test_the_frame_that_was_read_to_look_at_the_source_is_not_lost():
     world = World()
     source, sink = Source(world, [0.0, 0.0]), Sink(world)
     first = source.read()
     play(world, source, sink, first=first)
     assert [stamp for _, stamp in sink.sent] == [1, 2]
+
+
+def test_a_frame_that_was_read_before_the_stop_is_kept_for_the_next_stream():
+    world = World(stop_at_s=0.25)
+    source, sink = Source(world, [0.01] * 9), Sink(world)
+    stream = CameraStream(source, sink, rate_hz=10.0, clock=world.clock, pause=world.pause)
+    stream.run()
+    assert [stamp for _, stamp in sink.sent] == [1, 2, 3]
+    assert stream.unsent is not None
+    assert stream.unsent.stamp_ns == 4
 
 
 def test_nothing_is_read_while_nobody_listens():
