@@ -1,15 +1,23 @@
 """Starts and ends a node's process: allocator, executor, signals, exit code."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 import ctypes
+import os
 import signal
+import socket
 import sys
 
 from edge_seg.ros.compat import make_executor
 from edge_seg.ros.log_bridge import forward_logs
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import Executor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 # mallopt(3) of glibc. Image buffers are larger than the default mmap threshold, so every message
 # would be mapped, faulted in page by page and unmapped again: at 1080p more than half of the cost
@@ -22,6 +30,9 @@ MALLOC_SETTINGS = (
     (M_TRIM_THRESHOLD, 512 << 20),
     (M_TOP_PAD, 32 << 20),
 )
+
+STOP_TIMEOUT_S = 4.0
+"""How long the callback under way may take to return; ros2 launch loses patience after 5 s."""
 
 
 def keep_image_buffers_on_the_heap() -> bool:
@@ -37,31 +48,76 @@ def keep_image_buffers_on_the_heap() -> bool:
 
 
 def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> int:
-    """Run one node until its process is told to stop.
+    """Run one node until its process is told to stop, by SIGINT or SIGTERM.
+
+    Further SIGINTs are ignored: Ctrl-C under ros2 launch arrives twice, from the terminal and
+    from launch. SIGTERM after the first signal ends the process at once.
 
     Args:
         create: makes the node, after rclpy has been initialised.
         args: command line, None = sys.argv.
 
     Returns:
-        The exit code of the process.
+        The exit code of the process: 0, or 1 when a callback did not return in time.
+
+    Raises:
+        Exception: what a callback raised; the node is destroyed first.
     """
     keep_image_buffers_on_the_heap()
-    rclpy.init(args=list(sys.argv if args is None else args))
-    try:
+    with _stop_requests() as (ears, mouth):
+        # rclpy's own handlers close the context while the node's threads still publish.
+        rclpy.init(
+            args=list(sys.argv if args is None else args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
         node = create()
         forward_logs(node.get_logger())
         executor = make_executor()
         executor.add_node(node)
         try:
-            executor.spin()
-        except (KeyboardInterrupt, ExternalShutdownException):
-            pass
+            _spin(executor, ears, mouth)
         finally:
-            # Ctrl-C under ros2 launch arrives twice: from the terminal and from launch.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
             executor.shutdown()
             node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
+            rclpy.try_shutdown()
     return 0
+
+
+@contextmanager
+def _stop_requests() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Give a pair of sockets: what is written to the second, by a signal too, the first reads."""
+    ears, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    with ears, mouth:
+        before = signal.set_wakeup_fd(mouth.fileno())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        try:
+            yield ears, mouth
+        finally:
+            signal.set_wakeup_fd(before)
+
+
+def _spin(executor: Executor, ears: socket.socket, mouth: socket.socket) -> None:
+    """Run callbacks until a signal comes, or one of them raises.
+
+    In a thread of their own: the main thread is the only one in which Python handles signals,
+    and while it waits inside rclpy it does not.
+
+    Raises:
+        Exception: what a callback raised.
+    """
+    stop: Future[None] = Future()
+    with ThreadPoolExecutor(1, thread_name_prefix='executor') as threads:
+        spinning = threads.submit(executor.spin_until_future_complete, stop)
+        spinning.add_done_callback(lambda _: mouth.send(b'.'))
+        ears.recv(1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stop.set_result(None)
+        wait([spinning], STOP_TIMEOUT_S)
+        if not spinning.done():
+            print(f'a callback did not return within {STOP_TIMEOUT_S:g} s', file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(1)  # an exit in order would wait for it
+        spinning.result()

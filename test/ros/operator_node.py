@@ -1,12 +1,14 @@
 """What an operator and a robot do with a segmentation node: one rclpy node and its thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass
 import itertools
 import threading
 import time
 from typing import Any, TypeVar
 
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -22,7 +24,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 PATIENCE_S = 20.0
-RESEND_S = 2.0
+RESEND_S = 1.0
 LOOK_AGAIN_S = 0.05
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -37,6 +39,15 @@ SHUTDOWNS = {
     'unconfigured': Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
     'inactive': Transition.TRANSITION_INACTIVE_SHUTDOWN,
     'active': Transition.TRANSITION_ACTIVE_SHUTDOWN,
+}
+LAST_SERVICE = 'get_state'
+SERVICES = {
+    'change_state': ChangeState,
+    'set_parameters': SetParameters,
+    'get_parameters': GetParameters,
+    'reload': Trigger,
+    'rollback': Trigger,
+    LAST_SERVICE: GetState,
 }
 
 Value = TypeVar('Value')
@@ -72,8 +83,15 @@ class Operator:
         self._context = Context()
         rclpy.init(context=self._context)
         self.node = rclpy.create_node('operator', context=self._context, enable_rosout=False)
-        self._clients: dict[str, Any] = {}
+        self._clients = {
+            service: self.node.create_client(service_type, f'{self._name}/{service}')
+            for service, service_type in SERVICES.items()
+        }
+        self._connected = False
+        self._opened = ExitStack()  # listeners and cameras
         self._reports: list[Report] = []
+        self.diagnostics_stamp = Time()
+        """Stamp of the newest diagnostics."""
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -82,6 +100,7 @@ class Operator:
 
     def close(self) -> None:
         """Leave."""
+        self.forget()
         self._executor.shutdown()
         self._thread.join(PATIENCE_S)
         self.node.destroy_node()
@@ -106,16 +125,21 @@ class Operator:
         last = self._reports[-1] if self._reports else 'no diagnostics came'
         return f'{last}\n--- log of {self._name}\n{self._process.log}'
 
+    @property
+    def log(self) -> str:
+        """What the node's process printed so far."""
+        return self._process.log
+
     # Lifecycle
 
     @property
     def state(self) -> str:
         """Label of the node's state."""
-        return str(self._call(GetState, 'get_state', GetState.Request()).current_state.label)
+        return str(self._call('get_state', GetState.Request()).current_state.label)
 
     def change(self, *transitions: str) -> bool:
         """Make transitions, one after the other; False when the last one did not succeed."""
-        done = True
+        done = True  # nothing asked, nothing failed
         for transition in transitions:
             assert done, f'{transition} was not reached\n{self.situation()}'
             done = self.change_later(transition)()
@@ -124,8 +148,9 @@ class Operator:
     def change_later(self, transition: str) -> Callable[[], bool]:
         """Ask for a transition and return at once; the result waits for the response."""
         request = ChangeState.Request()
-        request.transition.id = TRANSITIONS.get(transition) or SHUTDOWNS[self.state]
-        response = self._send(ChangeState, 'change_state', request)
+        shutdown = transition == 'shutdown'
+        request.transition.id = SHUTDOWNS[self.state] if shutdown else TRANSITIONS[transition]
+        response = self._send('change_state', request)
         return lambda: bool(response().success)
 
     def start(self) -> None:
@@ -139,7 +164,7 @@ class Operator:
         request = SetParameters.Request()
         for name, value in values.items():
             request.parameters.append(Parameter(name, value=value).to_parameter_msg())
-        results = self._call(SetParameters, 'set_parameters', request).results
+        results = self._call('set_parameters', request).results
         return next((result for result in results if not result.successful), results[-1])
 
     def change_settings(self, **values: Any) -> None:
@@ -150,7 +175,7 @@ class Operator:
     def get(self, name: str) -> Any:
         """Read a parameter."""
         request = GetParameters.Request(names=[name])
-        response = self._call(GetParameters, 'get_parameters', request)
+        response = self._call('get_parameters', request)
         return parameter_value_to_python(response.values[0])
 
     def trigger(self, service: str) -> Trigger.Response:
@@ -159,22 +184,38 @@ class Operator:
 
     def trigger_later(self, service: str) -> Callable[[], Trigger.Response]:
         """Call ~/reload or ~/rollback and return at once; the result waits for the response."""
-        return self._send(Trigger, service, Trigger.Request())
+        return self._send(service, Trigger.Request())
 
     # Topics
 
     def listen(
         self, topic: str, message_type: Any = Image, qos: QoSProfile = RELIABLE
     ) -> 'Listener':
-        """Subscribe to a topic of the node."""
-        return Listener(self, f'{self._name}/{topic}', message_type, qos)
+        """Subscribe to a topic of the node, or to any with a leading slash."""
+        name = topic if topic.startswith('/') else f'{self._name}/{topic}'
+        listener = Listener(self, name, message_type, qos)
+        self._opened.callback(listener.close)
+        return listener
 
     def camera(
-        self, message_type: Any = Image, qos: QoSProfile = RELIABLE, *, name: str = ''
+        self,
+        message_type: Any = Image,
+        qos: QoSProfile = RELIABLE,
+        *,
+        name: str = '',
+        topic: str = '',
     ) -> 'Camera':
         """Publish on the node's image topic, from another node when it gets a ``name``."""
-        topic = 'image/compressed' if message_type is CompressedImage else 'image'
-        return Camera(self, f'{self._process.namespace}/{topic}', message_type, qos, name)
+        if not topic:
+            own = 'image/compressed' if message_type is CompressedImage else 'image'
+            topic = f'{self._process.namespace}/{own}'
+        camera = Camera(self, topic, message_type, qos, name)
+        self._opened.callback(camera.close)
+        return camera
+
+    def forget(self) -> None:
+        """End all listeners and cameras."""
+        self._opened.close()
 
     def next_frame_id(self) -> str:
         """Give a frame_id that no frame had before."""
@@ -187,9 +228,16 @@ class Operator:
 
     # Diagnostics
 
-    def report(self, accept: Callable[[Report], object], what: str) -> Report:
-        """Wait for a report from now on that is as wanted."""
-        seen = len(self._reports)
+    @property
+    def reports_so_far(self) -> int:
+        """How many reports came, for ``since``."""
+        return len(self._reports)
+
+    def report(
+        self, accept: Callable[[Report], object], what: str, *, since: int | None = None
+    ) -> Report:
+        """Wait for a report from now on, or ``since`` a count, that is as wanted."""
+        seen = len(self._reports) if since is None else since
         return self.until(
             lambda: next((each for each in self._reports[seen:] if accept(each)), None), what
         )
@@ -200,34 +248,57 @@ class Operator:
         self.until(lambda: len(self._reports) >= enough, 'two more diagnostics')
         return self._reports[-1]
 
-    def report_saying(self, *words: str) -> Report:
+    def report_saying(self, *words: str, since: int | None = None) -> Report:
         """Wait for a report whose message has all these words."""
         return self.report(
-            lambda report: all(word in report.message for word in words), f'a report with {words}'
+            lambda report: all(word in report.message for word in words),
+            f'a report with {words}',
+            since=since,
         )
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name == self._name.lstrip('/'):
                 self._reports.append(report_of(status))
+                self.diagnostics_stamp = message.header.stamp
         self.notify()
 
     # Services
 
-    def _call(self, service_type: Any, service: str, request: Any) -> Any:
-        return self._send(service_type, service, request)()
+    def _call(self, service: str, request: Any) -> Any:
+        return self._send(service, request)()
 
-    def _send(self, service_type: Any, service: str, request: Any) -> Callable[[], Any]:
-        if service not in self._clients:
-            name = f'{self._name}/{service}'
-            self._clients[service] = self.node.create_client(service_type, name)
-        client = self._clients[service]
-        self.until(client.service_is_ready, f'service {service}')
-        future = client.call_async(request)
+    def _send(self, service: str, request: Any) -> Callable[[], Any]:
+        self._connect()
+        future = self._clients[service].call_async(request)
         future.add_done_callback(lambda _: self.notify())
         return lambda: self.until(
             lambda: future.result() if future.done() else None, f'answer of {service}'
         )
+
+    def _connect(self) -> None:
+        """Wait until the node can answer, not only be asked.
+
+        A service that does not know its client yet loses the response. Endpoints are announced in
+        order, so that one answer to the client made last says that all others are known too.
+        """
+        if self._connected:
+            return
+        client = self._clients[LAST_SERVICE]
+        self.until(client.service_is_ready, f'service {LAST_SERVICE}')
+        futures: list[Any] = []
+        next_s = 0.0
+
+        def answered() -> bool:
+            nonlocal next_s
+            if time.monotonic() > next_s:
+                futures.append(client.call_async(GetState.Request()))
+                futures[-1].add_done_callback(lambda _: self.notify())
+                next_s = time.monotonic() + RESEND_S
+            return any(future.done() for future in futures)
+
+        self.until(answered, f'answer of {LAST_SERVICE}')
+        self._connected = True
 
 
 class Listener:
@@ -236,7 +307,7 @@ class Listener:
     def __init__(self, operator: Operator, topic: str, message_type: Any, qos: QoSProfile) -> None:
         self._operator = operator
         self.messages: list[Any] = []
-        self._subscription = operator.node.create_subscription(
+        self._subscription: Any = operator.node.create_subscription(
             message_type, topic, self._on_message, qos
         )
 
@@ -257,8 +328,10 @@ class Listener:
         return next((m for m in reversed(self.messages) if m.header.frame_id in frame_ids), None)
 
     def close(self) -> None:
-        """Unsubscribe."""
-        self._operator.node.destroy_subscription(self._subscription)
+        """Unsubscribe. Twice is fine."""
+        if self._subscription is not None:
+            self._operator.node.destroy_subscription(self._subscription)
+            self._subscription = None
 
     def _on_message(self, message: Any) -> None:
         self.messages.append(message)
@@ -276,16 +349,25 @@ class Camera:
         if name:
             self._node = rclpy.create_node(name, context=operator.node.context)
         self._own = bool(name)
-        self._publisher = self._node.create_publisher(message_type, topic, qos)
+        self._publisher: Any = self._node.create_publisher(message_type, topic, qos)
 
-    def publish(self, frame: Any) -> str:
-        """Stamp a frame, send it, and give the frame_id that it got."""
-        frame.header.stamp = self._node.get_clock().now().to_msg()
+    def publish(self, frame: Any, *, stamp: Time | None = None) -> str:
+        """Stamp a frame, by default with now, send it, and give the frame_id that it got."""
+        frame.header.stamp = stamp or self._node.get_clock().now().to_msg()
         frame.header.frame_id = self._operator.next_frame_id()
         self._publisher.publish(frame)
         return str(frame.header.frame_id)
 
-    def ask(self, frame: Any, *listeners: Listener) -> Any:
+    @contextmanager
+    def streaming(self, frame: Any, rate_hz: float) -> Iterator[None]:
+        """Send a frame again and again; from another thread."""
+        timer = self._operator.node.create_timer(1 / rate_hz, lambda: self.publish(frame))
+        try:
+            yield
+        finally:
+            self._operator.node.destroy_timer(timer)
+
+    def ask(self, frame: Any, *listeners: Listener, stamp: Time | None = None) -> Any:
         """Send a frame until every listener has an answer; give the answer, or all of them.
 
         It is sent anew now and then: before node and operator have found each other, and with
@@ -297,7 +379,7 @@ class Camera:
         def answers() -> list[Any] | None:
             nonlocal next_s
             if time.monotonic() > next_s:
-                sent.add(self.publish(frame))
+                sent.add(self.publish(frame, stamp=stamp))
                 next_s = time.monotonic() + RESEND_S
             found = [listener.of(sent) for listener in listeners]
             return found if all(message is not None for message in found) else None
@@ -306,7 +388,10 @@ class Camera:
         return answered[0] if len(listeners) == 1 else answered
 
     def close(self) -> None:
-        """Stop publishing."""
+        """Stop publishing. Twice is fine."""
+        if self._publisher is None:
+            return
         self._node.destroy_publisher(self._publisher)
+        self._publisher = None
         if self._own:
             self._node.destroy_node()

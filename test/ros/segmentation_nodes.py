@@ -25,7 +25,11 @@ def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
         patch.setenv('ROS_LOG_DIR', str(folder / 'log'))
 
         def start(
-            *, namespace: str = '', environment: dict[str, str] | None = None, **parameters: Any
+            *,
+            namespace: str = '',
+            remappings: dict[str, str] | None = None,
+            environment: dict[str, str] | None = None,
+            **parameters: Any,
         ) -> tuple[SegmentationProcess, Operator]:
             values: dict[str, Any] = {
                 'model': 'colours@1',
@@ -42,6 +46,7 @@ def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
                 folder,
                 {name: value for name, value in values.items() if value is not None},
                 namespace=namespace,
+                remappings=remappings,
                 environment={'OMP_NUM_THREADS': '1', **(environment or {})},
             )
             ends.callback(process.end)

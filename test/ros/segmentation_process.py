@@ -6,6 +6,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import yaml
@@ -29,6 +30,7 @@ class SegmentationProcess:
         folder: for its log and its parameter file.
         parameters: as they stand in a parameter file.
         namespace: of the node.
+        remappings: of names.
         environment: added to that of this process.
     """
 
@@ -38,9 +40,11 @@ class SegmentationProcess:
         parameters: Mapping[str, Any],
         *,
         namespace: str = '',
+        remappings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.namespace = namespace
+        self.ended_within_s = 0.0
         stem = namespace.strip('/').replace('/', '_') or 'segmentation'
         self._log = folder / f'{stem}.log'
         file = folder / f'{stem}.yaml'
@@ -48,6 +52,8 @@ class SegmentationProcess:
         arguments = ['--ros-args', '--params-file', str(file)]
         if namespace:
             arguments += ['-r', f'__ns:={namespace}']
+        for name, new_name in (remappings or {}).items():
+            arguments += ['-r', f'{name}:={new_name}']
         with self._log.open('wb') as log:
             self._process = subprocess.Popen(
                 [sys.executable, '-c', START, *arguments],
@@ -76,16 +82,27 @@ class SegmentationProcess:
     @property
     def resident_kib(self) -> int:
         """Memory in use."""
+        return self._status('VmRSS')
+
+    @property
+    def threads(self) -> int:
+        """How many threads it has."""
+        return self._status('Threads')
+
+    def _status(self, name: str) -> int:
         status = Path(f'/proc/{self.pid}/status').read_text('utf-8')
-        return next(int(line.split()[1]) for line in status.splitlines() if 'VmRSS' in line)
+        return next(int(line.split()[1]) for line in status.splitlines() if name in line)
 
     def signal(self, number: int) -> int:
         """Send a signal and give the exit code; fails when it does not end."""
+        begin_s = time.monotonic()
         self._process.send_signal(number)
         try:
-            return self._process.wait(END_TIMEOUT_S)
+            code = self._process.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired as late:
             raise AssertionError(f'still there after signal {number}:\n{self.log}') from late
+        self.ended_within_s = time.monotonic() - begin_s
+        return code
 
     def end(self) -> None:
         """End it, politely at first."""

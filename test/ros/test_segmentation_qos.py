@@ -1,0 +1,122 @@
+"""The running node hears every camera, whatever quality of service it offers."""
+
+from collections.abc import Iterator
+
+from camera_frames import pixels_of, rgb8, scene
+from edge_seg.models.store import ModelStore
+import numpy as np
+from operator_node import BEST_EFFORT, Camera, Listener, Operator, RELIABLE
+import pytest
+from rclpy.qos import ReliabilityPolicy
+from segmentation_nodes import segmentation_nodes
+
+VIEW = scene(640, 480)
+"""Larger than the shared-memory segment of Fast DDS without the profile."""
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory: pytest.TempPathFactory, store: ModelStore) -> Iterator[Operator]:
+    """One node for all tests of this file."""
+    with segmentation_nodes(tmp_path_factory.mktemp('qos'), store) as start:
+        _, operator = start()
+        yield operator
+
+
+@pytest.fixture
+def operator(shared: Operator) -> Iterator[Operator]:
+    """Give the unconfigured node to one test."""
+    yield shared
+    shared.forget()
+    assert shared.change('deactivate', 'cleanup')
+    shared.change_settings(image_qos='auto', mask_qos='reliable')
+
+
+def assert_answers(camera: Camera, masks: Listener) -> None:
+    np.testing.assert_array_equal(pixels_of(camera.ask(rgb8(VIEW), masks)), VIEW.labels)
+
+
+def until_subscribed(operator: Operator, reliability: str) -> None:
+    operator.report(
+        lambda report: report.values['reliability'] == reliability, f'{reliability} subscription'
+    )
+
+
+def test_auto_follows_the_publishers(operator: Operator) -> None:
+    operator.start()
+    masks = operator.listen('mask')
+    reliable = operator.camera(qos=RELIABLE, name='reliable_camera')
+    until_subscribed(operator, 'reliable')
+    assert_answers(reliable, masks)
+
+    best_effort = operator.camera(qos=BEST_EFFORT, name='best_effort_camera')
+    until_subscribed(operator, 'best_effort')
+    assert_answers(best_effort, masks)
+    assert_answers(reliable, masks)
+
+    reliable.close()
+    operator.report(lambda report: report.values['publishers'] == '1', 'one camera only')
+    assert_answers(best_effort, masks)
+
+    best_effort.close()
+    again = operator.camera(qos=RELIABLE, name='another_camera')
+    until_subscribed(operator, 'reliable')
+    assert_answers(again, masks)
+
+
+@pytest.mark.parametrize(
+    ('qos', 'reliability'), [(RELIABLE, 'reliable'), (BEST_EFFORT, 'best_effort')]
+)
+def test_auto_fits_a_camera_that_is_there_already(
+    operator: Operator, qos: object, reliability: str
+) -> None:
+    camera = operator.camera(qos=qos)
+    assert operator.change('configure')
+    operator.until(
+        lambda: len(operator.node.get_publishers_info_by_topic('/image')) == 1, 'the camera'
+    )
+    assert operator.change('activate')
+    until_subscribed(operator, reliability)
+    assert_answers(camera, operator.listen('mask'))
+
+
+def test_an_incompatible_camera_is_named_with_the_remedy(operator: Operator) -> None:
+    operator.change_settings(image_qos='reliable')
+    operator.start()
+    masks = operator.listen('mask')
+    deaf = operator.camera(qos=BEST_EFFORT, name='front_camera')
+    report = operator.report_saying('/front_camera', 'best_effort', 'image_qos')
+    assert report.level == 2
+    assert report.values['why_no_mask'] == report.message
+    assert not masks.messages
+
+    heard = operator.camera(qos=RELIABLE, name='rear_camera')
+    assert_answers(heard, masks)
+    report = operator.report(lambda report: report.level == 1, 'a warning in place of an error')
+    assert '/front_camera' in report.message
+    assert '/rear_camera' not in report.message
+
+    deaf.close()
+    operator.report_saying('segmenting')
+
+
+def test_best_effort_on_request_stays_best_effort(operator: Operator) -> None:
+    operator.change_settings(image_qos='best_effort')
+    operator.start()
+    camera = operator.camera(qos=RELIABLE)
+    assert_answers(camera, operator.listen('mask'))
+    assert operator.next_report().values['reliability'] == 'best_effort'
+
+
+@pytest.mark.parametrize(
+    ('asked', 'offered'),
+    [('reliable', ReliabilityPolicy.RELIABLE), ('best_effort', ReliabilityPolicy.BEST_EFFORT)],
+)
+def test_masks_are_offered_as_asked(
+    operator: Operator, asked: str, offered: ReliabilityPolicy
+) -> None:
+    operator.change_settings(mask_qos=asked)
+    operator.start()
+    masks = operator.listen('mask', qos=BEST_EFFORT)
+    assert_answers(operator.camera(), masks)
+    found = operator.node.get_publishers_info_by_topic('/segmentation/mask')
+    assert [info.qos_profile.reliability for info in found] == [offered]
