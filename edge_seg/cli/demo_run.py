@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import os
 from pathlib import Path
 import signal
 import time
@@ -141,6 +142,13 @@ class DemoRun:
             raise DemoFailed(
                 f'the nodes are not up after {BRING_UP_LIMIT_S:g} s',
                 remedy='see the logs for what they wait for',
+            )
+        twice = self._viewer.namesakes().intersection(self._processes.names)
+        if twice:
+            raise DemoFailed(
+                f'somebody else runs {", ".join(sorted(twice))} in ROS domain '
+                f'{os.environ.get("ROS_DOMAIN_ID", "0")}',
+                remedy='end it, or set ROS_DOMAIN_ID to another number',
             )
         if not response.success:
             raise DemoFailed(f'the nodes did not come up: {response.message}')

@@ -117,6 +117,11 @@ class DemoViewer:
         """Name of the RMW implementation."""
         return str(get_rmw_implementation_identifier())
 
+    def namesakes(self) -> set[str]:
+        """Name the nodes of which there are several: another system runs in this ROS domain."""
+        names = self._node.get_node_names()
+        return {name for name in names if names.count(name) > 1}
+
     def spin_once(self, timeout_s: float) -> None:
         """Handle the next arrival, or wait so long for one."""
         self._executor.spin_once(timeout_sec=timeout_s)

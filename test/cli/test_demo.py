@@ -1,0 +1,166 @@
+"""``edge_seg demo`` as a user runs it: real nodes, real DDS, a real process that is watched."""
+
+from collections.abc import Iterator
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import cv2
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60.0
+pytestmark = pytest.mark.timeout(150)
+
+
+class Demo:
+    """One run; every process of it is gone after ``end``."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.output = folder / 'out'
+        environment = {**os.environ, 'ROS_LOG_DIR': str(folder), 'PYTHONUNBUFFERED': '1'}
+        for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+            environment.pop(name, None)  # the demo must find its own
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', 'edge_seg.cli.main', 'demo', '--output', str(self.output)]
+            + list(words),
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._lines: list[str] = []
+        self._arrived = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait(self) -> int:
+        """Wait until it has ended and give the exit code."""
+        code = self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        return code
+
+    def wait_for(self, words: str) -> None:
+        """Wait until it has printed this."""
+        with self._arrived:
+            came = self._arrived.wait_for(lambda: words in self.printed, PATIENCE_S)
+        assert came, self.printed
+
+    @property
+    def printed(self) -> str:
+        return ''.join(self._lines)
+
+    def children(self) -> list[str]:
+        """Give the command lines of its nodes that are still there."""
+        found = []
+        for entry in Path('/proc').glob('[0-9]*/cmdline'):
+            try:
+                words = entry.read_text('utf-8', 'replace').split('\0')
+            except OSError:  # it ended in between
+                continue
+            if str(self.output / 'logs') in ' '.join(words) and 'demo_child' in ' '.join(words):
+                found.append(' '.join(words))
+        return found
+
+    def until_no_children(self) -> None:
+        """Wait until its nodes are gone."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while self.children() and time.monotonic() < deadline_s:
+            threading.Event().wait(0.1)
+        assert self.children() == []
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(PATIENCE_S)
+        self.until_no_children()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._arrived:
+                self._lines.append(line)
+                self._arrived.notify_all()
+
+
+@pytest.fixture
+def start(tmp_path: Path, ros_domain_id: int) -> Iterator[type[Demo]]:
+    """Give a function that starts a demo with these words after ``edge_seg demo``."""
+    runs: list[Demo] = []
+
+    def begin(*words: str) -> Demo:
+        runs.append(Demo(tmp_path, *words))
+        return runs[-1]
+
+    yield begin  # type: ignore[misc]
+    for run in runs:
+        run.end()
+
+
+def test_a_short_run_gives_correct_masks_and_everything_that_is_promised(start):
+    demo = start('--seconds', '4')
+    assert demo.wait() == 0, demo.printed
+    assert demo.children() == []
+    for words in ('starting', 'camera configured', 'segmentation active', 'masks/s', 'mIoU 0.'):
+        assert words in demo.printed
+    summary = json.loads((demo.output / 'summary.json').read_text('utf-8'))
+    assert summary['ok'] is True
+    assert summary['miou'] >= 0.5
+    assert summary['frames_in'] >= summary['masks_out'] >= summary['masks_received'] > 10
+    lost = sum(summary['drops'].values())
+    assert abs(summary['frames_in'] - summary['masks_out'] - lost) <= 1  # one may be in work
+    assert 0 < summary['age_ms']['p50'] <= summary['age_ms']['p95'] <= summary['age_ms']['p99']
+    assert summary['versions']['openvino']
+    sheet = cv2.imread(str(demo.output / 'contact_sheet.png'))
+    assert sheet.shape[1] > 1000
+    film = next(demo.output.glob('demo.*'))
+    assert cv2.VideoCapture(str(film)).read()[0]
+
+
+def test_an_endless_run_on_pictures_ends_well_by_an_interrupt(start, tmp_path):
+    folder = tmp_path / 'my pictures'
+    folder.mkdir()
+    for number in range(3):
+        picture = cv2.applyColorMap(
+            cv2.resize(cv2.UMat(4, 4, cv2.CV_8U, number * 80).get(), (320, 240)), cv2.COLORMAP_JET
+        )
+        cv2.imwrite(str(folder / f'{number}.jpg'), picture)
+    demo = start('--seconds', '0', '--source', str(folder))
+    demo.wait_for('  2 s')
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.wait() == 0, demo.printed
+    summary = json.loads((demo.output / 'summary.json').read_text('utf-8'))
+    assert summary['miou'] is None
+    assert summary['masks_received'] > 0
+    assert demo.children() == []
+
+
+def test_nodes_end_when_the_demo_is_killed(start):
+    demo = start('--seconds', '0')
+    demo.wait_for('starting')
+    demo.process.kill()
+    demo.wait()
+    demo.until_no_children()
+
+
+def test_no_masks_end_in_failure_and_the_reason(start):
+    demo = start('--seconds', '4', '-p', 'model:=nowhere')
+    assert demo.wait() == 1
+    last = demo.printed.splitlines()[-1]
+    assert 'demo: the nodes did not come up' in last
+    assert "there is no model 'nowhere'" in last
+    assert '--- end of the log of segmentation' in demo.printed
+    assert demo.children() == []
+
+
+def test_a_source_that_is_not_there_is_said_before_anything_is_started(start):
+    demo = start('--source', '/no/such/walk.mp4')
+    assert demo.wait() == 5
+    assert "source '/no/such/walk.mp4' does not exist" in demo.printed
+    assert 'starting' not in demo.printed
