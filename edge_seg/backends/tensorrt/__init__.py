@@ -1,0 +1,60 @@
+"""The TensorRT backend; the SDKs are imported on first use, by the modules beside this one."""
+
+from pathlib import Path
+
+from edge_seg.backends.base import Availability, CompiledModel, CompileOptions
+from edge_seg.backends.tensorrt.cuda.opening import choose_layer
+from edge_seg.backends.tensorrt.driver import DriverRefused, read_devices
+from edge_seg.backends.tensorrt.loading import load_engine
+from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, load_sdk
+from edge_seg.core.values import ArtifactFormat, ModelSpec
+from edge_seg.errors import BackendUnavailable
+
+
+class TensorRtBackend:
+    """NVIDIA TensorRT, with PyCUDA or cuda-bindings for CUDA.
+
+    Takes engines (.plan, .engine, .trt) that were built on this kind of machine; an ONNX file
+    must be built into one first. The caller normalises, unless the engine takes uint8.
+    """
+
+    name = 'tensorrt'
+    formats = (ArtifactFormat.TENSORRT_ENGINE, ArtifactFormat.ONNX)
+
+    def probe(self) -> Availability:
+        """Say what is missing, driver first; never raises.
+
+        Without a working driver nothing of TensorRT or CUDA is imported.
+        """
+        try:
+            sdk = load_sdk()
+            choose_layer('auto')
+            devices = read_devices()
+        except BackendUnavailable as missing:
+            return Availability(False, reason=missing.met, remedy=missing.remedy)
+        except DriverRefused as refusal:
+            return Availability(False, reason=str(refusal), remedy=INSTALL_HINT)
+        names = tuple(f'GPU.{device.index}' for device in devices)
+        return Availability(True, sdk.version, (*names, 'AUTO'))
+
+    def compile_model(
+        self, artifact: Path, spec: ModelSpec, options: CompileOptions
+    ) -> CompiledModel:
+        """Load an engine.
+
+        ``threads``, ``pin_threads``, ``cache_dir`` and ``argmax_in_graph`` have no effect: they
+        are decided when the engine is built.
+
+        Args:
+            artifact: .plan, .engine or .trt; only this user or root may be able to write it.
+            spec: what the manifest declares.
+            options: ``extra`` takes memory (pinned, auto, mapped), cuda (auto, pycuda,
+                cuda-bindings), cuda_graph (true, false) and dla_core.
+
+        Raises:
+            BackendUnavailable: driver, TensorRT, CUDA layer or device missing.
+            CompileFailed: the engine cannot be loaded here, does not fit into memory, others
+                can write it, or an option cannot be met.
+            IncompatibleModel: the engine's inputs or outputs are not what ``spec`` says.
+        """
+        return load_engine(artifact, spec, options)

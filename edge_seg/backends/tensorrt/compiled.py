@@ -1,0 +1,133 @@
+"""A model run by TensorRT, as the rest of edge_seg sees it: any thread, no CUDA."""
+
+import atexit
+from collections.abc import Sequence
+from functools import partial
+import logging
+from threading import Lock
+import weakref
+
+from edge_seg.backends.base import CompileReport
+from edge_seg.backends.feed import check_tensors, closed_error
+from edge_seg.backends.tensorrt.cuda.opening import open_cuda
+from edge_seg.backends.tensorrt.owner import OwnerGone, OwnerThread
+from edge_seg.backends.tensorrt.sdk import Sdk
+from edge_seg.backends.tensorrt.session import EngineRequest, EngineSession
+from edge_seg.core.values import AnyArray, OutputKind, TensorSpec
+from edge_seg.errors import InferenceFailed
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+INFER_TIMEOUT_S = 30.0
+"""The first frame may load kernels for seconds; a GPU that takes longer is taken for hung."""
+CLOSE_TIMEOUT_S = 10.0
+
+_open_models: 'weakref.WeakSet[TensorRtModel]' = weakref.WeakSet()
+_exit_hook = Lock()  # taken once, for ever, by the first model
+
+
+class TensorRtModel:
+    """One engine, with a thread of its own that does all of CUDA and TensorRT for it.
+
+    Args:
+        sdk: TensorRT.
+        layer: the Python layer for CUDA, from ``choose_layer``.
+        request: what to load.
+
+    Raises:
+        BackendUnavailable, CompileFailed, IncompatibleModel: as ``Backend.compile_model``.
+    """
+
+    def __init__(self, sdk: Sdk, layer: str, request: EngineRequest) -> None:
+        # Held during inference too, so that a close waits for the frame that is running.
+        self._lock = Lock()
+        self._closed = False
+        self._owner = OwnerThread(f'tensorrt {request.file.name}')
+        try:
+            self._session = self._owner.call(
+                lambda: EngineSession(sdk, open_cuda(layer, request.device.index), request)
+            )
+        except BaseException:
+            self._owner.stop(CLOSE_TIMEOUT_S)
+            raise
+        self._described = self._session.description
+        output = self._described.output.spec
+        self._result: AnyArray = np.zeros(output.shape, output.dtype)
+        _close_at_exit(self)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """One image: raw uint8 pixels when the engine normalises by itself, else normalised."""
+        return (self._described.input.spec,)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The one output that the manifest names, in the engine's own dtype."""
+        return (self._described.output.spec,)
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """Meaning of the output; LABELS when the engine gives class ids."""
+        return self._described.output.kind
+
+    @property
+    def report(self) -> CompileReport:
+        """What loading came to."""
+        return self._described.report
+
+    def infer(self, tensors: Sequence[AnyArray]) -> Sequence[AnyArray]:
+        """Run one frame.
+
+        Args:
+            tensors: one C-contiguous array as ``inputs[0]`` says.
+
+        Returns:
+            One array, the same in every call: valid until the next one, not to be written.
+
+        Raises:
+            InferenceFailed: wrong array, TensorRT or CUDA failed or hangs, or the model is
+                closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise closed_error()
+            check_tensors(tensors, self.inputs)
+            try:
+                self._owner.call(
+                    partial(self._session.run, tensors[0], self._result),
+                    timeout_s=INFER_TIMEOUT_S,
+                )
+            except OwnerGone as error:
+                raise InferenceFailed(
+                    f'the GPU hangs: {error}', remedy='restart the node; look for Xid in dmesg'
+                ) from error
+            return (self._result,)
+
+    def close(self) -> None:
+        """Free everything after the frame that is running; twice is fine, from any thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._owner.call(self._session.close, timeout_s=CLOSE_TIMEOUT_S)
+            except OwnerGone as error:
+                logger.error('GPU memory is not freed: %s', error)
+            if not self._owner.stop(CLOSE_TIMEOUT_S):
+                logger.error('the thread of a TensorRT model does not end')
+
+
+def _close_at_exit(model: TensorRtModel) -> None:
+    """Close a model when the interpreter ends: a context still pushed would abort it.
+
+    Registered after PyCUDA's import, hence run before PyCUDA's own.
+    """
+    _open_models.add(model)
+    if _exit_hook.acquire(blocking=False):
+        atexit.register(_close_all)
+
+
+def _close_all() -> None:
+    for model in list(_open_models):
+        model.close()

@@ -1,0 +1,186 @@
+"""CUDA through NVIDIA's cuda-bindings: no compiler needed to install, and CUDA graphs."""
+
+from collections.abc import Callable
+import ctypes
+from importlib import import_module
+import logging
+from typing import Any
+
+from edge_seg.backends.tensorrt.cuda.interface import (
+    CaptureUnsupported,
+    CudaFailed,
+    DeviceBuffer,
+    Event,
+    Graph,
+    HostBuffer,
+    Stream,
+)
+from edge_seg.backends.tensorrt.memory_fit import GpuMemory
+import numpy as np
+
+logger = logging.getLogger(__name__)
+MODULE = 'cuda.bindings.driver'
+_DEVICEMAP = 2  # CU_MEMHOSTALLOC_DEVICEMAP, a macro that the bindings do not name everywhere
+
+
+class _Calls:
+    """Calls driver functions and turns their status into exceptions."""
+
+    def __init__(self) -> None:
+        self.driver: Any = import_module(MODULE)
+
+    def __call__(self, function: str, *arguments: Any) -> Any:
+        """Call; gives what follows the status: nothing, one value or a tuple."""
+        try:
+            status, *values = getattr(self.driver, function)(*arguments)
+        except RuntimeError as error:
+            # Raised where the driver's library or the function in it is absent.
+            raise CudaFailed(f'{function} failed: {error}') from error
+        if int(status) != 0:
+            raise CudaFailed(f'{function} failed: {getattr(status, "name", status)}')
+        if len(values) == 1:
+            return values[0]
+        return tuple(values)
+
+
+class BindingsStream:
+    """A stream; the number that the driver knows it by is all that is kept."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+
+class BindingsEvent:
+    """An event; the bindings let the GIL go while waiting for it."""
+
+    def __init__(self, call: _Calls, event: Any) -> None:
+        self._call = call
+        self._event = event
+
+    def record(self, stream: Stream) -> None:
+        """Put the mark into the stream."""
+        self._call('cuEventRecord', self._event, stream.handle)
+
+    def wait(self) -> None:
+        """Wait for the mark."""
+        self._call('cuEventSynchronize', self._event)
+
+
+class BindingsGraph:
+    """An instantiated CUDA graph."""
+
+    def __init__(self, call: _Calls, graph: Any) -> None:
+        self._call = call
+        self._graph = graph
+
+    def launch(self, stream: Stream) -> None:
+        """Put the recorded work into a stream."""
+        self._call('cuGraphLaunch', self._graph, stream.handle)
+
+
+class CudaBindings:
+    """The primary context of one GPU, current on the thread that makes this object.
+
+    Args:
+        index: ordinal of the GPU.
+
+    Raises:
+        CudaFailed: the driver refuses.
+    """
+
+    def __init__(self, index: int) -> None:
+        self._call = _Calls()
+        self._frees: list[tuple[str, tuple[Any, ...]]] = []
+        self._call('cuInit', 0)
+        self._device = self._call('cuDeviceGet', index)
+        context = self._call('cuDevicePrimaryCtxRetain', self._device)
+        self._frees.append(('cuDevicePrimaryCtxRelease', (self._device,)))
+        try:
+            self._call('cuCtxPushCurrent', context)
+        except CudaFailed:
+            self.close()
+            raise
+        self._frees.append(('cuCtxPopCurrent', ()))
+
+    @property
+    def version(self) -> str:
+        """Name and version."""
+        return f'cuda-bindings {import_module("cuda.bindings").__version__}'
+
+    def memory(self) -> GpuMemory:
+        """Free and total memory."""
+        free, total = self._call('cuMemGetInfo')
+        return GpuMemory(int(free), int(total))
+
+    def allocate(self, nbytes: int) -> DeviceBuffer:
+        """Take GPU memory."""
+        address = int(self._call('cuMemAlloc', nbytes))
+        self._frees.append(('cuMemFree', (address,)))
+        return DeviceBuffer(address, nbytes)
+
+    def allocate_host(self, nbytes: int, *, mapped: bool) -> HostBuffer:
+        """Take page-locked memory."""
+        pointer = int(self._call('cuMemHostAlloc', nbytes, _DEVICEMAP if mapped else 0))
+        self._frees.append(('cuMemFreeHost', (pointer,)))
+        address = int(self._call('cuMemHostGetDevicePointer', pointer, 0)) if mapped else 0
+        memory = (ctypes.c_uint8 * nbytes).from_address(pointer)
+        return HostBuffer(np.ctypeslib.as_array(memory), address)
+
+    def stream(self) -> Stream:
+        """Make a stream."""
+        flags = self._call.driver.CUstream_flags.CU_STREAM_NON_BLOCKING
+        handle = int(self._call('cuStreamCreate', int(flags)))
+        self._frees.append(('cuStreamDestroy', (handle,)))
+        return BindingsStream(handle)
+
+    def event(self) -> Event:
+        """Make an event."""
+        kinds = self._call.driver.CUevent_flags
+        flags = int(kinds.CU_EVENT_BLOCKING_SYNC) | int(kinds.CU_EVENT_DISABLE_TIMING)
+        event = self._call('cuEventCreate', flags)
+        self._frees.append(('cuEventDestroy', (event,)))
+        return BindingsEvent(self._call, event)
+
+    def upload(self, target: DeviceBuffer, source: HostBuffer, stream: Stream) -> None:
+        """Queue a copy to the GPU."""
+        pointer, nbytes = source.array.ctypes.data, source.array.nbytes
+        self._call('cuMemcpyHtoDAsync', target.address, pointer, nbytes, stream.handle)
+
+    def download(self, target: HostBuffer, source: DeviceBuffer, stream: Stream) -> None:
+        """Queue a copy from the GPU."""
+        pointer, nbytes = target.array.ctypes.data, target.array.nbytes
+        self._call('cuMemcpyDtoHAsync', pointer, source.address, nbytes, stream.handle)
+
+    def synchronize(self, stream: Stream) -> None:
+        """Wait for everything in a stream."""
+        self._call('cuStreamSynchronize', stream.handle)
+
+    def capture(self, stream: Stream, enqueue: Callable[[], None]) -> Graph:
+        """Record a CUDA graph, in the mode that leaves other threads alone."""
+        mode = self._call.driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        graph: Any = None
+        try:
+            self._call('cuStreamBeginCapture', stream.handle, mode)
+            try:
+                enqueue()
+            finally:
+                # Also after a failure: a stream in capture mode takes no other work.
+                graph = self._call('cuStreamEndCapture', stream.handle)
+            executable = self._call('cuGraphInstantiate', graph, 0)
+        except CudaFailed as error:
+            raise CaptureUnsupported(str(error)) from error
+        finally:
+            if graph is not None:
+                self._call('cuGraphDestroy', graph)
+        self._frees.append(('cuGraphExecDestroy', (executable,)))
+        return BindingsGraph(self._call, executable)
+
+    def close(self) -> None:
+        """Free everything, newest first, then give the context back."""
+        while self._frees:
+            function, arguments = self._frees.pop()
+            try:
+                self._call(function, *arguments)
+            except CudaFailed as error:
+                # A failed GPU refuses its frees too; the rest must be freed all the same.
+                logger.warning('CUDA refused to free something: %s', error)

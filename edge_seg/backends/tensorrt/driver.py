@@ -1,0 +1,131 @@
+"""Asks the CUDA driver what is here, with ctypes alone, before anything of TensorRT is made.
+
+Without a working driver TensorRT's objects crash the process on first use instead of raising.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+DRIVER_LIBRARY = 'libcuda.so.1'
+_CUDA_SUCCESS = 0
+# CUresult, cuda.h
+_CUDA_ERRORS = {
+    34: 'the CUDA library found is a stub without a driver behind it',
+    35: 'the NVIDIA driver is older than the CUDA library',
+    100: 'no CUDA device was found',
+    803: 'the NVIDIA driver and the CUDA library do not match',
+    999: 'the NVIDIA driver failed to start',
+}
+# CUdevice_attribute, cuda.h
+_SM_COUNT, _INTEGRATED, _CC_MAJOR, _CC_MINOR = 16, 18, 75, 76
+_NAME_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """One GPU as its driver describes it.
+
+    Attributes:
+        index: ordinal, as in 'GPU.0'.
+        name: product name, e.g. 'Orin'.
+        compute_capability: e.g. (8, 7).
+        sm_count: streaming multiprocessors.
+        integrated: the GPU shares the memory of the CPU (Jetson).
+        driver_cuda: newest CUDA version that the driver supports, e.g. '12.6'.
+    """
+
+    index: int
+    name: str
+    compute_capability: tuple[int, int]
+    sm_count: int
+    integrated: bool
+    driver_cuda: str
+
+    def __str__(self) -> str:
+        major, minor = self.compute_capability
+        return f'GPU.{self.index} ({self.name}, compute {major}.{minor})'
+
+
+class DriverRefused(Exception):
+    """A call of the driver failed; the text says what that means."""
+
+
+def driver_problem(library: str = DRIVER_LIBRARY) -> str:
+    """Ask the CUDA driver whether it has a device.
+
+    Args:
+        library: file name of the driver's library.
+
+    Returns:
+        What is wrong, '' when there is at least one device.
+    """
+    try:
+        _device_count(_opened(library))
+    except DriverRefused as refusal:
+        return str(refusal)
+    return ''
+
+
+def read_devices(library: str = DRIVER_LIBRARY) -> tuple[DeviceInfo, ...]:
+    """Describe every GPU; needs no context and takes no GPU memory.
+
+    Args:
+        library: file name of the driver's library.
+
+    Raises:
+        DriverRefused: there is no driver, no device, or the driver fails.
+    """
+    driver = _opened(library)
+    count = _device_count(driver)
+    version = ctypes.c_int(0)
+    _call(driver, 'cuDriverGetVersion', ctypes.byref(version))
+    cuda = f'{version.value // 1000}.{version.value % 1000 // 10}'
+    return tuple(_described(driver, index, cuda) for index in range(count))
+
+
+def _opened(library: str) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(library)
+    except OSError as error:
+        raise DriverRefused(f'no NVIDIA driver ({error})') from error
+
+
+def _device_count(driver: ctypes.CDLL) -> int:
+    count = ctypes.c_int(0)
+    _call(driver, 'cuInit', ctypes.c_uint(0))
+    _call(driver, 'cuDeviceGetCount', ctypes.byref(count))
+    if count.value < 1:
+        raise DriverRefused(_CUDA_ERRORS[100])
+    return count.value
+
+
+def _described(driver: ctypes.CDLL, index: int, cuda: str) -> DeviceInfo:
+    device = ctypes.c_int(0)
+    _call(driver, 'cuDeviceGet', ctypes.byref(device), ctypes.c_int(index))
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    _call(driver, 'cuDeviceGetName', name, ctypes.c_int(_NAME_BYTES), device)
+
+    def attribute(code: int) -> int:
+        value = ctypes.c_int(0)
+        _call(driver, 'cuDeviceGetAttribute', ctypes.byref(value), ctypes.c_int(code), device)
+        return value.value
+
+    return DeviceInfo(
+        index,
+        name.value.decode('utf-8', 'replace'),
+        (attribute(_CC_MAJOR), attribute(_CC_MINOR)),
+        attribute(_SM_COUNT),
+        attribute(_INTEGRATED) != 0,
+        cuda,
+    )
+
+
+def _call(driver: ctypes.CDLL, name: str, *arguments: Any) -> None:
+    try:
+        function = getattr(driver, name)
+    except AttributeError as error:
+        raise DriverRefused(f'no NVIDIA driver ({error})') from error
+    code = int(function(*arguments))
+    if code != _CUDA_SUCCESS:
+        raise DriverRefused(_CUDA_ERRORS.get(code, f'the CUDA driver answered error {code}'))

@@ -1,0 +1,146 @@
+"""What an engine was built from and for: its cache key, and the record kept beside it."""
+
+from dataclasses import asdict, dataclass
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from edge_seg.backends.tensorrt.driver import DeviceInfo
+from edge_seg.errors import CompileFailed
+
+RECORD_SUFFIX = '.json'
+_MAX_RECORD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltFor:
+    """The machine that an engine fits; on any other it is refused.
+
+    Attributes:
+        tensorrt: full version, e.g. '10.3.0'.
+        cuda: CUDA version of the driver, e.g. '12.6'.
+        device: product name of the GPU.
+        compute_capability: e.g. '8.7'.
+        sm_count: streaming multiprocessors.
+    """
+
+    tensorrt: str
+    cuda: str
+    device: str
+    compute_capability: str
+    sm_count: int
+
+    def difference(self, other: 'BuiltFor') -> str:
+        """Say what the machine ``other`` lacks to run this engine; '' for nothing.
+
+        A newer driver is fine: CUDA is compatible upwards.
+        """
+        pairs = (
+            ('TensorRT', self.tensorrt, other.tensorrt),
+            ('GPU', self.device, other.device),
+            ('compute capability', self.compute_capability, other.compute_capability),
+            ('multiprocessors', str(self.sm_count), str(other.sm_count)),
+        )
+        return ', '.join(
+            f'{what} {built} not {here}' for what, built, here in pairs if built != here
+        )
+
+
+def built_for(device: DeviceInfo, tensorrt: str) -> BuiltFor:
+    """Describe this machine.
+
+    Args:
+        device: the GPU.
+        tensorrt: version of the SDK that is installed.
+    """
+    major, minor = device.compute_capability
+    return BuiltFor(tensorrt, device.driver_cuda, device.name, f'{major}.{minor}', device.sm_count)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKey:
+    """Everything that changes the engine which comes out of a build.
+
+    Attributes:
+        network_sha256: of the ONNX file and its external data.
+        machine: TensorRT, CUDA and GPU.
+        precision: effective precision: fp32, fp16, bf16, int8 or mixed.
+        profiles: min, opt and max shape of every input, as text.
+        workspace_bytes: limit of the workspace pool.
+        optimisation_level: of the builder.
+        compatibility: compatibility flags, sorted.
+        dla_core: -1 for none.
+    """
+
+    network_sha256: str
+    machine: BuiltFor
+    precision: str
+    profiles: tuple[str, ...] = ()
+    workspace_bytes: int = 0
+    optimisation_level: int = 3
+    compatibility: tuple[str, ...] = ()
+    dla_core: int = -1
+
+    def digest(self) -> str:
+        """Give the key as one name, the same on every run."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRecord:
+    """What the builder knows of an engine, kept in a JSON file beside it.
+
+    Attributes:
+        key: what it was built from and for.
+        plan_sha256: digest of the engine file.
+    """
+
+    key: EngineKey
+    plan_sha256: str
+
+    def to_json(self) -> str:
+        """Give the record as text."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + '\n'
+
+    @classmethod
+    def from_json(cls, text: str) -> 'EngineRecord':
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is something else.
+        """
+        fields: dict[str, Any] = json.loads(text)
+        key = dict(fields['key'])
+        machine = BuiltFor(**key.pop('machine'))
+        for name in ('profiles', 'compatibility'):
+            key[name] = tuple(key[name])
+        return cls(EngineKey(machine=machine, **key), str(fields['plan_sha256']))
+
+
+def record_path(engine: Path) -> Path:
+    """Give the place of an engine's record: net.plan → net.plan.json."""
+    return engine.with_name(engine.name + RECORD_SUFFIX)
+
+
+def read_record(engine: Path) -> EngineRecord | None:
+    """Read the record beside an engine; None when there is none.
+
+    Raises:
+        CompileFailed: it is there and unreadable.
+    """
+    path = record_path(engine)
+    try:
+        with path.open('rb') as file:
+            text = file.read(_MAX_RECORD_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CompileFailed(f'{path} cannot be read: {error.strerror}') from error
+    try:
+        return EngineRecord.from_json(text.decode())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CompileFailed(
+            f'{path.name} is damaged ({error})', remedy=f'rebuild {engine.name}'
+        ) from error

@@ -1,0 +1,38 @@
+"""From a file to a running model: driver first, then TensorRT, then CUDA, then the engine."""
+
+from pathlib import Path
+
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.tensorrt.compiled import TensorRtModel
+from edge_seg.backends.tensorrt.cuda.opening import choose_layer
+from edge_seg.backends.tensorrt.driver import DriverRefused, read_devices
+from edge_seg.backends.tensorrt.engine_file import check_machine, ENGINE_SUFFIXES, read_engine
+from edge_seg.backends.tensorrt.engine_key import built_for
+from edge_seg.backends.tensorrt.options import pick_device, run_options
+from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, load_sdk
+from edge_seg.backends.tensorrt.session import EngineRequest
+from edge_seg.backends.tensorrt.translate import BUILD_COMMAND, REBUILD
+from edge_seg.core.values import ModelSpec
+from edge_seg.errors import BackendUnavailable, CompileFailed
+
+
+def load_engine(artifact: Path, spec: ModelSpec, options: CompileOptions) -> TensorRtModel:
+    """Load an engine; errors as in ``TensorRtBackend.compile_model``."""
+    if artifact.suffix.lower() not in ENGINE_SUFFIXES:
+        raise CompileFailed(
+            f'{artifact.name} is no TensorRT engine, and none was built from it',
+            expected=' or '.join(ENGINE_SUFFIXES),
+            remedy=f'{BUILD_COMMAND} {spec.name}@{spec.version}, on this machine',
+        )
+    wanted = run_options(options)
+    sdk = load_sdk()
+    layer = choose_layer(wanted.cuda)
+    try:
+        device = pick_device(options.device, read_devices())
+    except DriverRefused as refusal:
+        raise BackendUnavailable(str(refusal), remedy=INSTALL_HINT) from refusal
+    wanted.mapped(device)
+    file = read_engine(artifact)
+    here = built_for(device, str(sdk.parsed_version))
+    check_machine(file, here, remedy=REBUILD)
+    return TensorRtModel(sdk, layer, EngineRequest(file, spec, device, wanted, options.precision))

@@ -1,0 +1,83 @@
+"""TensorRT's own messages: kept in a ring, because the reason of a failure stands only there."""
+
+from collections import deque
+from dataclasses import dataclass
+import logging
+import threading
+from types import ModuleType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+MESSAGES_KEPT = 64
+_LEVELS = {
+    'INTERNAL_ERROR': logging.ERROR,
+    'ERROR': logging.ERROR,
+    'WARNING': logging.WARNING,
+    'INFO': logging.DEBUG,
+    'VERBOSE': logging.DEBUG,
+}
+_MAX_TEXT = 600
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    number: int
+    text: str
+
+
+class MessageRing:
+    """The last errors that TensorRT reported. Any thread may write and read."""
+
+    def __init__(self, size: int = MESSAGES_KEPT) -> None:
+        self._lock = threading.Lock()  # guards both below
+        self._errors: deque[_Message] = deque(maxlen=size)
+        self._count = 0
+
+    def add(self, severity: str, text: str) -> None:
+        """Take one message: errors are kept, all are passed on to Python's logging.
+
+        Args:
+            severity: TensorRT's name, e.g. 'ERROR'.
+            text: the message.
+        """
+        level = _LEVELS.get(severity, logging.ERROR)
+        short = ' '.join(text.split())[:_MAX_TEXT]
+        if level >= logging.ERROR:
+            with self._lock:
+                self._count += 1
+                self._errors.append(_Message(self._count, short))
+        # An error becomes part of an exception, which is logged where it is handled.
+        logger.log(min(level, logging.WARNING), 'TensorRT: %s', short)
+
+    def mark(self) -> int:
+        """Give a place in time for ``since``."""
+        with self._lock:
+            return self._count
+
+    def since(self, mark: int) -> tuple[str, ...]:
+        """Give the errors after a mark, oldest first; of very many only the last."""
+        with self._lock:
+            return tuple(message.text for message in self._errors if message.number > mark)
+
+
+def make_logger(trt: ModuleType, ring: MessageRing) -> Any:
+    """Make the logger that every TensorRT object is given.
+
+    TensorRT calls it from threads of its own and keeps a bare pointer to it: the caller keeps
+    it alive as long as the process.
+
+    Args:
+        trt: the SDK.
+        ring: where messages go.
+    """
+
+    class RingLogger(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            # super().__init__() would leave the C++ part unmade: pybind11 wants this form.
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, message: str) -> None:
+            ring.add(str(getattr(severity, 'name', severity)), message)
+
+    return RingLogger()

@@ -1,0 +1,45 @@
+"""Whether an engine fits into the GPU's memory beside what is there already."""
+
+from typing import NamedTuple
+
+from edge_seg.errors import CompileFailed
+
+RESERVE_BYTES = 64 << 20
+"""Left free: CUDA loads kernels lazily, and other programs draw on the same GPU."""
+
+
+class GpuMemory(NamedTuple):
+    """Bytes, as ``cuMemGetInfo`` gives them; on Jetson it is the memory of the whole machine."""
+
+    free: int
+    total: int
+
+
+def check_room(file: str, needs: dict[str, int], memory: GpuMemory) -> None:
+    """Refuse an engine that does not fit, before it takes anything.
+
+    The model that serves keeps its memory until the swap is done, so it is not counted as free.
+
+    Args:
+        file: file name, for the message.
+        needs: bytes by what they are for, e.g. {'weights': ...}.
+        memory: what is there now.
+
+    Raises:
+        CompileFailed: too little is free; the message gives the figures.
+    """
+    needed = sum(needs.values())
+    if needed + RESERVE_BYTES <= memory.free:
+        return
+    parts = ', '.join(f'{what} {_mib(size)}' for what, size in needs.items())
+    raise CompileFailed(
+        f'{file} needs {_mib(needed)} MiB of GPU memory ({parts}), '
+        f'{_mib(memory.free)} of {_mib(memory.total)} MiB are free',
+        expected=f'room for it beside the model that serves, and {_mib(RESERVE_BYTES)} MiB spare',
+        remedy='set swap: exclusive to unload the present model first (masks pause meanwhile), '
+        'or take a smaller model',
+    )
+
+
+def _mib(size: int) -> int:
+    return -(-size >> 20)

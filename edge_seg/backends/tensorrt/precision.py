@@ -1,0 +1,78 @@
+"""In which precision an engine computes: as recorded, or as the engine itself tells."""
+
+from collections import Counter
+import json
+from typing import Any
+
+from edge_seg.backends.tensorrt.sdk import optional, Sdk
+from edge_seg.errors import CompileFailed
+
+UNKNOWN = 'unknown'
+_WORDS = {
+    'fp32': 'fp32', 'float': 'fp32', 'tf32': 'fp32', 'fp16': 'fp16', 'half': 'fp16',
+    'bf16': 'bf16', 'bfloat16': 'bf16', 'int8': 'int8', 'fp8': 'fp8',
+}  # fmt: skip
+_HEAVY = ('conv', 'gemm', 'matmul', 'matrixmultiply', 'fullyconnected')
+
+
+def engine_precision(sdk: Sdk, engine: Any) -> str:
+    """Ask an engine in which precision most of its heavy layers compute.
+
+    Engines tell only when they were built with detailed profiling information.
+
+    Returns:
+        fp32, fp16, bf16, int8, fp8 or 'unknown'.
+    """
+    json_format = optional(sdk.trt, 'LayerInformationFormat.JSON')
+    inspector = None if json_format is None else engine.create_engine_inspector()
+    if inspector is None:
+        return UNKNOWN
+    return precision_of_layers(str(inspector.get_engine_information(json_format)))
+
+
+def precision_of_layers(text: str) -> str:
+    """Read the precision out of the inspector's JSON; 'unknown' when it does not say."""
+    try:
+        layers = json.loads(text)['Layers']
+    except (ValueError, KeyError, TypeError):
+        return UNKNOWN
+    votes = Counter(
+        precision
+        for layer in layers
+        if isinstance(layer, dict) and _is_heavy(layer)
+        for precision in (_of_layer(layer),)
+        if precision
+    )
+    return votes.most_common(1)[0][0] if votes else UNKNOWN
+
+
+def check_precision(wanted: str, effective: str, file: str) -> None:
+    """Refuse an engine that does not compute in the precision that was named.
+
+    Raises:
+        CompileFailed: it computes in another one, or does not say.
+    """
+    if wanted in ('auto', effective):
+        return
+    remedy = f'build it with --precision {wanted}, or set precision: auto'
+    if effective == UNKNOWN:
+        raise CompileFailed(
+            f'{file} does not say in which precision it computes', expected=wanted, remedy=remedy
+        )
+    raise CompileFailed(f'{file} computes in {effective}', expected=wanted, remedy=remedy)
+
+
+def _is_heavy(layer: dict[str, Any]) -> bool:
+    kind = f'{layer.get("LayerType", "")} {layer.get("ParameterType", "")}'.lower()
+    return any(word in kind for word in _HEAVY)
+
+
+def _of_layer(layer: dict[str, Any]) -> str:
+    """Take the type of a layer's first input: outputs may already be converted."""
+    inputs = layer.get('Inputs')
+    first = inputs[0] if isinstance(inputs, list) and inputs else {}
+    if not isinstance(first, dict):
+        return ''
+    words = str(first.get('Format/Datatype', first.get('Datatype', ''))).lower().split()
+    found = [_WORDS[word] for word in words if word in _WORDS]
+    return found[0] if found else ''

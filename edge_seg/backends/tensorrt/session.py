@@ -1,0 +1,223 @@
+"""One engine on one GPU: everything it holds, made, used and freed on the owner thread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+import logging
+import math
+from typing import NoReturn
+
+from edge_seg.backends.base import CompileReport
+from edge_seg.backends.tensorrt.buffers import Port, PortPlan
+from edge_seg.backends.tensorrt.cuda.interface import Cuda, CudaFailed, Graph, Stream
+from edge_seg.backends.tensorrt.driver import DeviceInfo
+from edge_seg.backends.tensorrt.engine_file import EngineFile
+from edge_seg.backends.tensorrt.fitting import (
+    EngineTensor,
+    fit_input,
+    fit_output,
+    InputFit,
+    OutputFit,
+    pick_output,
+)
+from edge_seg.backends.tensorrt.loaded_engine import LoadedEngine
+from edge_seg.backends.tensorrt.memory_fit import check_room
+from edge_seg.backends.tensorrt.options import RunOptions
+from edge_seg.backends.tensorrt.precision import check_precision
+from edge_seg.backends.tensorrt.sdk import Sdk
+from edge_seg.backends.tensorrt.translate import explain
+from edge_seg.core.values import AnyArray, ModelSpec, TensorSpec
+from edge_seg.errors import CompileFailed, IncompatibleModel, InferenceFailed
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """What to load and how.
+
+    Attributes:
+        file: the engine.
+        spec: what the manifest declares.
+        device: the GPU.
+        options: how it is run.
+        precision: 'auto', or the one that the engine must compute in.
+    """
+
+    file: EngineFile
+    spec: ModelSpec
+    device: DeviceInfo
+    options: RunOptions
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDescription:
+    """What a loaded engine takes and gives."""
+
+    input: InputFit
+    output: OutputFit
+    report: CompileReport
+
+
+class EngineSession:
+    """A loaded engine with its context, stream and buffers.
+
+    Made, used and closed on one thread, the one that opened ``cuda``, which is closed with this
+    object, also when making it fails.
+
+    Args:
+        sdk: TensorRT.
+        cuda: the GPU, open.
+        request: what to load.
+
+    Raises:
+        BackendUnavailable: TensorRT does not start, or there is no such DLA core.
+        CompileFailed: the engine does not load or does not fit into memory.
+        IncompatibleModel: it is not what the manifest says.
+    """
+
+    def __init__(self, sdk: Sdk, cuda: Cuda, request: EngineRequest) -> None:
+        self._cuda = cuda
+        self._file = request.file.name
+        self._engine: LoadedEngine | None = None
+        self._stream: Stream | None = None
+        self._graph: Graph | None = None
+        self._wants_graph = request.options.cuda_graph
+        try:
+            self.description = self._open(sdk, request)
+        except CudaFailed as error:
+            self.close()
+            why = explain([str(error)])
+            raise CompileFailed(
+                f'{self._file} cannot be loaded: {why.met}', remedy=why.remedy
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, image: AnyArray, result: AnyArray) -> None:
+        """Run one frame.
+
+        Args:
+            image: as ``description.input.spec`` says.
+            result: filled here, so that pinned memory never leaves this thread.
+
+        Raises:
+            InferenceFailed: TensorRT or CUDA failed.
+        """
+        np.copyto(self._image.array, image.reshape(self._image.array.shape))
+        try:
+            if self._graph is not None:
+                self._graph.launch(self._running)
+            else:
+                self._enqueue()
+            self._event.record(self._running)
+            self._event.wait()
+        except CudaFailed as error:
+            self._fail(error)
+        except InferenceFailed:
+            self._drain()
+            raise
+        np.copyto(result, self._answer.array.reshape(result.shape))
+        if self._wants_graph:
+            # Only now: TensorRT does work of its own in the first run after a shape is set.
+            self._record_graph()
+
+    def close(self) -> None:
+        """Free everything; twice is fine; never raises."""
+        self._drain()
+        self._stream = None
+        self._graph = None
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        self._cuda.close()
+
+    def _open(self, sdk: Sdk, request: EngineRequest) -> EngineDescription:
+        file, options = request.file, request.options
+        check_room(file.name, {'weights': len(file.blob)}, self._cuda.memory())
+        engine = self._engine = LoadedEngine(sdk, file, dla_core=options.dla_core)
+        precision = engine.precision if file.record is None else file.record.key.precision
+        check_precision(request.precision, precision, file.name)
+        tensors = engine.tensors
+        fit = fit_input(tensors, request.spec, file=file.name)
+        check_room(file.name, {'activations': engine.activation_bytes}, self._cuda.memory())
+        self._stream = self._running = self._cuda.stream()
+        engine.make_context(fit, self._running.handle)
+        plans = [_plan(each, engine, file.name) for each in tensors]
+        chosen = pick_output(tensors, request.spec, file=file.name)
+        output = fit_output(
+            replace(chosen, shape=engine.shape(chosen.name)), request.spec, file=file.name
+        )
+        self._allocate(engine, plans, (fit.spec, output.spec), request)
+        self._event = self._cuda.event()
+        core = '' if options.dla_core < 0 else f' with DLA core {options.dla_core}'
+        report = CompileReport(
+            'tensorrt', sdk.version, f'{request.device}{core}', precision,
+            fit.fused + output.fused,
+        )  # fmt: skip
+        return EngineDescription(fit, output, report)
+
+    def _allocate(
+        self,
+        engine: LoadedEngine,
+        plans: Sequence[PortPlan],
+        shared: tuple[TensorSpec, TensorSpec],
+        request: EngineRequest,
+    ) -> None:
+        """Make memory for every tensor; the host reaches two of them: ``shared``."""
+        needs = {'inputs and outputs': sum(plan.nbytes for plan in plans)}
+        check_room(request.file.name, needs, self._cuda.memory())
+        mapped = request.options.mapped(request.device)
+        dtypes = {spec.name: spec.dtype for spec in shared}
+        ports: dict[str, Port] = {}
+        for plan in plans:
+            if plan.name in dtypes:
+                dtype = dtypes[plan.name]
+                port = ports[plan.name] = Port(self._cuda, plan, dtype, mapped=mapped)
+                engine.bind(plan.name, port.address)
+            else:
+                # TensorRT computes every output and wants a place for it.
+                engine.bind(plan.name, self._cuda.allocate(plan.nbytes).address)
+        self._image, self._answer = (ports[spec.name] for spec in shared)
+
+    def _enqueue(self) -> None:
+        assert self._engine is not None
+        self._image.upload(self._running)
+        self._engine.enqueue(self._running.handle)
+        self._answer.download(self._running)
+
+    def _record_graph(self) -> None:
+        """Record the frame just run; shapes and addresses never change in a session."""
+        self._wants_graph = False
+        try:
+            self._graph = self._cuda.capture(self._running, self._enqueue)
+        except (CudaFailed, InferenceFailed) as error:
+            logger.warning('%s runs without a CUDA graph: %s', self._file, error)
+
+    def _fail(self, error: CudaFailed) -> NoReturn:
+        self._drain()
+        why = explain([str(error)])
+        raise InferenceFailed(f'CUDA failed: {why.met}', remedy=why.remedy) from error
+
+    def _drain(self) -> None:
+        """Wait until the GPU is done with the buffers, as far as it still answers."""
+        if self._stream is None:
+            return
+        try:
+            self._cuda.synchronize(self._stream)
+        except CudaFailed as error:
+            logger.warning('%s: the GPU does not come to rest: %s', self._file, error)
+
+
+def _plan(tensor: EngineTensor, engine: LoadedEngine, file: str) -> PortPlan:
+    name = tensor.found.name
+    shape = engine.shape(name)
+    if min(shape, default=0) < 0:
+        raise IncompatibleModel(
+            f'{file}: the size of {name} depends on the data',
+            expected='every axis fixed once the input size is fixed',
+            remedy='export the network without post-processing',
+        )
+    return PortPlan(name, shape, math.prod(shape) * tensor.element_bytes)

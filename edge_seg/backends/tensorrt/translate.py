@@ -1,0 +1,92 @@
+"""TensorRT's error texts in the words of a person who has to repair something.
+
+Only messages are made from these texts; nothing is decided by them.
+"""
+
+from collections.abc import Sequence
+import re
+from typing import NamedTuple
+
+from edge_seg.backends.tensorrt.plan_header import TensorRtVersion
+
+
+class Explanation(NamedTuple):
+    """A failure in plain words; ``remedy`` may be ''."""
+
+    met: str
+    remedy: str = ''
+
+
+BUILD_COMMAND = 'edge_seg model build-engine'
+REBUILD = f'build it here: {BUILD_COMMAND} MODEL'
+_KNOWN = (
+    (
+        'Version tag does not match',
+        Explanation('the engine was built by another TensorRT', REBUILD),
+    ),
+    (
+        r'expecting compute (?P<built>[\d.]+) got compute (?P<here>[\d.]+)',
+        Explanation(
+            'the engine was built for a GPU of compute capability {built}, this one has {here}',
+            REBUILD,
+        ),
+    ),
+    (
+        'incompatible device',
+        Explanation('the engine was built for another GPU', REBUILD),
+    ),
+    (
+        r'CUDA initialization failure with error: (?P<code>\d+)',
+        Explanation(
+            'the NVIDIA driver is missing or too old (CUDA error {code})',
+            'install the driver that this TensorRT needs, see docs/tensorrt.md',
+        ),
+    ),
+    (
+        'factory function returned nullptr',
+        Explanation(
+            'TensorRT could not start: the driver or a library does not match it',
+            'compare the versions with the table in docs/tensorrt.md',
+        ),
+    ),
+    (
+        'does not support UINT8 types for intermediate tensors',
+        Explanation(
+            'the network uses uint8 inside, which TensorRT takes only at inputs and outputs',
+            'run: edge_seg model fuse MODEL',
+        ),
+    ),
+    (
+        r'(out of memory|OutOfMemory|Cuda Runtime \(out of memory\))',
+        Explanation(
+            'the GPU is out of memory',
+            'set swap: exclusive, take a smaller model, or end other GPU programs',
+        ),
+    ),
+)  # fmt: skip
+_MAX_LENGTH = 400
+
+
+def explain(messages: Sequence[str]) -> Explanation:
+    """Explain a failure from what TensorRT logged.
+
+    Args:
+        messages: TensorRT's errors, oldest first; or the text of an exception.
+
+    Returns:
+        The first known explanation, TensorRT's own words behind it in brackets; its own words
+        alone when nothing is known.
+    """
+    text = ' | '.join(message for message in messages if message)
+    quoted = text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + '…'
+    for pattern, known in _KNOWN:
+        match = re.search(pattern, text)
+        if match is not None:
+            met = known.met.format(**match.groupdict())
+            return Explanation(f'{met} (TensorRT: {quoted})', known.remedy)
+    return Explanation(quoted or 'TensorRT gave no reason')
+
+
+def version_mismatch(file: str, built: TensorRtVersion, here: str) -> Explanation:
+    """Word an engine of another TensorRT; both versions come from us, not from TensorRT."""
+    return Explanation(f'{file} was built by TensorRT {built}, here is {here}', REBUILD)

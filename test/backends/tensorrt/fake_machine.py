@@ -1,0 +1,66 @@
+"""A machine whose TensorRT, CUDA layers and driver are fakes."""
+
+import gc
+import importlib
+from pathlib import Path
+import sys
+
+from edge_seg.backends.tensorrt import TensorRtBackend
+from edge_seg.backends.tensorrt.driver import DeviceInfo
+from fake_cuda_bindings import make_cuda_bindings
+from fake_gpu import FakeGpu
+from fake_plan import FakePlan, plan_of
+from fake_pycuda import make_pycuda
+from fake_tensorrt import make_tensorrt
+import pytest
+from tiny_models import TinyModel
+
+PACKAGE = 'edge_seg.backends.tensorrt'
+ORIN = DeviceInfo(0, 'Orin', (8, 7), 16, True, '12.6')
+
+
+class FakeMachine:
+    """A computer with one GPU and one version of TensorRT.
+
+    Attributes:
+        gpu: its GPU.
+        version: of TensorRT.
+        trt: the fake module.
+        backend: the backend under test.
+    """
+
+    def __init__(self, version: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.gpu = FakeGpu()
+        self.version = version
+        self.folder = folder
+        self.trt = make_tensorrt(self.gpu, version)
+        self.backend = TensorRtBackend()
+        self._patch = monkeypatch
+        modules = {
+            'tensorrt': self.trt, **make_pycuda(self.gpu), **make_cuda_bindings(self.gpu)
+        }  # fmt: skip
+        for name, module in modules.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(f'{PACKAGE}.sdk.driver_problem', lambda: '')
+        self.devices(ORIN)
+
+    def devices(self, *devices: DeviceInfo) -> None:
+        """Say which GPUs the driver sees."""
+        for module in (PACKAGE, f'{PACKAGE}.loading'):
+            self._patch.setattr(
+                importlib.import_module(module), 'read_devices', lambda: tuple(devices)
+            )
+
+    def engine(self, model: TinyModel | FakePlan, name: str = 'net.plan', **how: object) -> Path:
+        """Write an engine built by this version."""
+        plan = (
+            plan_of(model, self.version, **how)  # type: ignore[arg-type]
+            if isinstance(model, TinyModel)
+            else model
+        )
+        return plan.save(self.folder / name)
+
+    def settled(self) -> list[str]:
+        """Give everything that went wrong or was left over, once all models are closed."""
+        gc.collect()
+        return self.gpu.violations + self.gpu.left_over()
