@@ -35,16 +35,30 @@ def confidence_of(colour: Sequence[int]) -> int:
     return round(255 * powers.max() / powers.sum())
 
 
-def publish_colours(store: ModelStore, folder: Path, version: int, *, shift: int = 0) -> None:
+def publish_colours(
+    store: ModelStore, folder: Path, version: int, *, name: str = 'colours', shift: int = 0
+) -> None:
     """Publish ``colours@version``, whose ids are moved on by ``shift`` places."""
     order = [(index - shift) % len(NAMES) for index in range(len(NAMES))]
     _publish(
         store,
-        folder / f'colours{version}',
+        folder / f'{name}{version}',
         _convolution(WEIGHTS[order], BIASES[order]),
-        name='colours',
+        name=name,
         version=version,
         classes=[(NAMES[index], PAINTS[index]) for index in order],
+    )
+
+
+def publish_misleading(store: ModelStore, folder: Path) -> None:
+    """Publish ``misleading@1``: the classes of ``colours@1``, given to the wrong colours."""
+    _publish(
+        store,
+        folder / 'misleading',
+        _convolution(np.roll(WEIGHTS, 1, axis=0), np.roll(BIASES, 1)),
+        name='misleading',
+        version=1,
+        classes=list(zip(NAMES, PAINTS, strict=True)),
     )
 
 
@@ -99,9 +113,26 @@ def publish_slow(store: ModelStore, folder: Path) -> None:
     )
 
 
-def damage(store: ModelStore, reference: str) -> None:
-    """Change a byte of a published network; its length stays."""
-    network = store.resolve(reference).path / 'network.onnx'
+def copy_half(store: ModelStore, folder: Path) -> Path:
+    """Copy ``colours@1`` to a folder, its network only in part; gives the folder."""
+    source = store.resolve('colours@1').path
+    folder.mkdir(parents=True)
+    (folder / 'manifest.yaml').write_bytes((source / 'manifest.yaml').read_bytes())
+    (folder / 'network.onnx').write_bytes((source / 'network.onnx').read_bytes()[:100])
+    return folder
+
+
+def publish_damaged(store: ModelStore, folder: Path) -> None:
+    """Publish ``damaged@1`` and change a byte of its network; the length stays."""
+    _publish(
+        store,
+        folder / 'damaged',
+        _convolution(WEIGHTS, BIASES),
+        name='damaged',
+        version=1,
+        classes=list(zip(NAMES, PAINTS, strict=True)),
+    )
+    network = store.resolve('damaged@1').path / 'network.onnx'
     content = bytearray(network.read_bytes())
     content[len(content) // 2] ^= 0xFF
     network.chmod(0o644)
