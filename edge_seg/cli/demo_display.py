@@ -40,10 +40,10 @@ class Status:
         parts = [f'{self.elapsed_s:3.0f} s', f'{self.glance.fps:5.1f} masks/s']
         if not math.isnan(age.p50):
             parts.append(f'age {age.p50:.1f}/{age.p95:.1f} ms (p50/p95)')
-        parts.append(f'dropped {drops_text(self.drops)}')
         if self.truth:
             miou = self.glance.miou
             parts.append('mIoU -' if math.isnan(miou) else f'mIoU {miou:.3f}')
+        parts.append(f'dropped {drops_text(self.drops)}')
         return '  '.join(parts)
 
 

@@ -143,13 +143,6 @@ class DemoRun:
                 f'the nodes are not up after {BRING_UP_LIMIT_S:g} s',
                 remedy='see the logs for what they wait for',
             )
-        twice = self._viewer.namesakes().intersection(self._processes.names)
-        if twice:
-            raise DemoFailed(
-                f'somebody else runs {", ".join(sorted(twice))} in ROS domain '
-                f'{os.environ.get("ROS_DOMAIN_ID", "0")}',
-                remedy='end it, or set ROS_DOMAIN_ID to another number',
-            )
         if not response.success:
             raise DemoFailed(f'the nodes did not come up: {response.message}')
 
@@ -171,7 +164,7 @@ class DemoRun:
                 self._viewer.look(moments.looking)
             if now_s >= next_status_s:
                 next_status_s += STATUS_EVERY_S
-                self._check_processes()
+                self._check_system()
                 self._show(now_s - begin_s)
             waited_s = now_s - (meter.first_mask_s or begin_s)
             limit_s = self._options.seconds if meter.received else FIRST_MASK_LIMIT_S
@@ -250,14 +243,21 @@ class DemoRun:
             if found is not None:
                 return found
             if interruptible:
-                self._check_processes()
+                self._check_system()
             self._viewer.spin_once(POLL_S)
         return None
 
-    def _check_processes(self) -> None:
+    def _check_system(self) -> None:
         for name, code in self._processes.ended().items():
             how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
             raise DemoFailed(f'{name} ended with {how}', remedy='its log says why')
+        twice = self._viewer.namesakes().intersection(self._processes.names)
+        if twice:
+            raise DemoFailed(
+                f'somebody else runs {", ".join(sorted(twice))} in ROS domain '
+                f'{os.environ.get("ROS_DOMAIN_ID", "0")}',
+                remedy='end it, or set ROS_DOMAIN_ID to another number',
+            )
 
 
 MODEL_KEYS = ('model', 'backend', 'backend_version', 'device', 'precision')
