@@ -1,0 +1,63 @@
+"""What the kernel says of a process: memory, threads, open files, processor time."""
+
+from dataclasses import dataclass
+import os
+from pathlib import Path
+
+TICK_S = 1.0 / os.sysconf('SC_CLK_TCK')
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFigures:
+    """A process at one moment.
+
+    Attributes:
+        resident_kib: memory in use, shared parts included.
+        shared_memory_kib: of it, shared memory: the DDS segments, which fill up as frames pass.
+        threads: how many.
+        files: open file descriptors.
+        cpu_s: processor time since its start, both modes.
+    """
+
+    resident_kib: int
+    shared_memory_kib: int
+    threads: int
+    files: int
+    cpu_s: float
+
+    @property
+    def own_kib(self) -> int:
+        """Memory in use without shared memory."""
+        return self.resident_kib - self.shared_memory_kib
+
+
+def figures_of(pid: int) -> ProcessFigures:
+    """Look at a process.
+
+    Raises:
+        OSError: it is gone.
+    """
+    folder = Path('/proc') / str(pid)
+    status = dict(
+        line.partition(':')[::2] for line in (folder / 'status').read_text('utf-8').splitlines()
+    )
+    # The command in brackets may hold spaces; what follows does not.
+    fields = (folder / 'stat').read_text('utf-8').rpartition(')')[2].split()
+    return ProcessFigures(
+        resident_kib=int(status['VmRSS'].split()[0]),
+        shared_memory_kib=int(status['RssShmem'].split()[0]),
+        threads=int(status['Threads']),
+        files=len(os.listdir(folder / 'fd')),
+        cpu_s=(int(fields[11]) + int(fields[12])) * TICK_S,
+    )
+
+
+def children_of(pid: int) -> tuple[int, ...]:
+    """List the processes that a process started and that still run."""
+    found: list[int] = []
+    for task in Path(f'/proc/{pid}/task').iterdir():
+        try:
+            found += map(int, (task / 'children').read_text('ascii').split())
+        except OSError:
+            continue  # the thread has ended
+    return tuple(found)

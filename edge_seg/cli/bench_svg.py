@@ -1,0 +1,134 @@
+"""Draws a chart as SVG, so that reports need no plotting library."""
+
+from dataclasses import dataclass
+from html import escape
+import math
+
+from edge_seg.cli.bench_result import Chart, Series
+
+WIDTH, HEIGHT = 860, 340
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 46
+COLORS = ('#1f6fb4', '#d9822b', '#3a9a5b', '#b0413e', '#7a5ba6', '#6b6f76', '#c2a21d', '#2aa3a3')
+OPENING = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+    'font-family="sans-serif" font-size="12">'
+)
+TICKS = 6
+LEGEND_STEP = 190
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Maps values to pixels."""
+
+    low: float
+    high: float
+    first_px: float
+    last_px: float
+
+    def px(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self.first_px + share * (self.last_px - self.first_px)
+
+    def ticks(self) -> list[float]:
+        raw = (self.high - self.low) / TICKS
+        magnitude = 10 ** math.floor(math.log10(raw))
+        step = min(
+            (factor * magnitude for factor in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - raw)
+        )
+        first = math.ceil(self.low / step)
+        return [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def draw(chart: Chart) -> str:
+    """Give the chart as an <svg> element."""
+    across = _axis([x for s in chart.series for x in s.x], LEFT, WIDTH - RIGHT, from_zero=False)
+    heights = [y for s in chart.series for y in s.y] + (
+        [] if chart.bound is None else [chart.bound]
+    )
+    up = _axis(heights, HEIGHT - BOTTOM, TOP, from_zero=True)
+    parts = [
+        OPENING,
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        _text(LEFT, 18, chart.title, weight='bold'),
+        *_grid(across, up),
+        _text((LEFT + WIDTH) / 2, HEIGHT - 26, chart.x_label, anchor='middle'),
+        _text(14, (TOP + HEIGHT - BOTTOM) / 2, chart.y_label, anchor='middle', turned=True),
+    ]
+    if chart.bound is not None:
+        y = up.px(chart.bound)
+        parts.append(_line(LEFT, y, WIDTH - RIGHT, y, '#b0413e', dash=True))
+        parts.append(_text(WIDTH - RIGHT, y - 4, 'target', anchor='end', color='#b0413e'))
+    for index, (x_value, text) in enumerate(chart.marks):
+        x = across.px(x_value)
+        parts.append(_line(x, TOP, x, HEIGHT - BOTTOM, '#999', dash=True))
+        parts.append(_text(x + 3, TOP + 12 + 13 * (index % 8), text, color='#666'))
+    for index, series in enumerate(chart.series):
+        color = COLORS[index % len(COLORS)]
+        parts.append(_points(series, across, up, color))
+        x = LEFT + LEGEND_STEP * index
+        parts.append(f'<rect x="{x}" y="{HEIGHT - 16}" width="10" height="10" fill="{color}"/>')
+        parts.append(_text(x + 14, HEIGHT - 7, series.name))
+    return '\n'.join([*parts, '</svg>'])
+
+
+def _axis(values: list[float], first_px: float, last_px: float, *, from_zero: bool) -> _Axis:
+    known = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(known), max(known)
+    if from_zero:
+        low = min(0.0, low)
+    if high <= low:
+        high = low + 1.0
+    margin = 0.05 * (high - low)
+    return _Axis(low if from_zero else low - margin / 2, high + margin, first_px, last_px)
+
+
+def _grid(across: _Axis, up: _Axis) -> list[str]:
+    parts = []
+    for value in across.ticks():
+        x = across.px(value)
+        parts.append(_line(x, TOP, x, HEIGHT - BOTTOM, '#eee'))
+        parts.append(_text(x, HEIGHT - BOTTOM + 14, f'{value:g}', anchor='middle'))
+    for value in up.ticks():
+        y = up.px(value)
+        parts.append(_line(LEFT, y, WIDTH - RIGHT, y, '#ddd'))
+        parts.append(_text(LEFT - 5, y + 4, f'{value:g}', anchor='end'))
+    return parts
+
+
+def _points(series: Series, across: _Axis, up: _Axis, color: str) -> str:
+    points = [
+        (across.px(x), up.px(y))
+        for x, y in zip(series.x, series.y, strict=True)
+        if math.isfinite(y)
+    ]
+    if series.form == 'dots':
+        return ''.join(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{color}"/>' for x, y in points
+        )
+    path = ' '.join(f'{x:.1f},{y:.1f}' for x, y in points)
+    return f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.5"/>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, color: str, *, dash: bool = False) -> str:
+    dashes = ' stroke-dasharray="5 4"' if dash else ''
+    return (
+        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{color}"{dashes}/>'
+    )
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    anchor: str = 'start',
+    color: str = '#222',
+    weight: str = 'normal',
+    turned: bool = False,
+) -> str:
+    turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ''
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{color}" '
+        f'font-weight="{weight}"{turn}>{escape(text)}</text>'
+    )
