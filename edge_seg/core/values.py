@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, NamedTuple, Optional, Union
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 UInt8Array = npt.NDArray[np.uint8]
-LabelArray = Union[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
+LabelArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 AnyArray = npt.NDArray[np.generic]
 
 UNLABELLED_8 = 255
@@ -170,7 +170,7 @@ class OutputSpec:
     layout: Literal['NCHW', 'NHWC', 'NHW', 'HW'] = 'NCHW'
     resample: Literal['labels', 'logits'] = 'labels'
     threshold: float = 0.5
-    ignore_id: Optional[int] = None
+    ignore_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class CameraNode(LifecycleNode):
             review=_nothing,
             apply=_nothing,
         )
-        self._diagnostics = Diagnostics(self, self._health)
+        self._diagnostics = Diagnostics(self, lambda: [('', self._health())])
 
     @guarded
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -1,6 +1,6 @@
 """Publishes /diagnostics once a period (REP 107), stamped with the node's clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from edge_seg.runtime.health import Health
@@ -15,9 +15,8 @@ LEVELS = (
     DiagnosticStatus.ERROR,
     DiagnosticStatus.STALE,
 )
-
-
 PERIOD_S = 1.0
+NamedHealth = tuple[str, Health]
 
 
 class Diagnostics:
@@ -28,14 +27,15 @@ class Diagnostics:
 
     Args:
         node: owner.
-        assess: gives the present health; called in the executor's thread.
+        assess: gives the health of each part of the node, '' for the node itself; called in the
+            executor's thread.
         model: gives the state of the model, published beside the health; None for nodes without.
     """
 
     def __init__(
         self,
         node: Node,
-        assess: Callable[[], Health],
+        assess: Callable[[], Sequence[NamedHealth]],
         model: Callable[[], DiagnosticStatus] | None = None,
     ) -> None:
         self._node = node
@@ -51,18 +51,19 @@ class Diagnostics:
 
     def publish(self) -> None:
         """Publish now."""
-        health = self._assess()
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        message.status = [
-            DiagnosticStatus(
-                level=LEVELS[health.level],
-                name=self._node.get_fully_qualified_name().lstrip('/'),
-                message=health.message,
-                hardware_id='',
-                values=[KeyValue(key=key, value=value) for key, value in health.values],
-            )
-        ]
+        message.status = [self._status(name, health) for name, health in self._assess()]
         if self._model is not None:
             message.status.append(self._model())
         self._publisher.publish(message)
+
+    def _status(self, part: str, health: Health) -> DiagnosticStatus:
+        node = self._node.get_fully_qualified_name().lstrip('/')
+        return DiagnosticStatus(
+            level=LEVELS[health.level],
+            name=f'{node}: {part}' if part else node,
+            message=health.message,
+            hardware_id='',
+            values=[KeyValue(key=key, value=value) for key, value in health.values],
+        )

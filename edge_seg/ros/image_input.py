@@ -25,6 +25,7 @@ class ImageInput:
 
     Args:
         node: owner.
+        camera: prefix of the topic; '' for the only camera.
         transport: 'raw' subscribes ``image``, 'compressed' subscribes ``image/compressed``.
         requested_qos: 'auto', 'reliable' or 'best_effort'.
         on_frame: told of every message; only stores it.
@@ -34,6 +35,7 @@ class ImageInput:
     def __init__(
         self,
         node: Node,
+        camera: str,
         *,
         transport: str,
         requested_qos: str,
@@ -48,7 +50,7 @@ class ImageInput:
         self._subscription: Subscription[Any] | None = None
         self._reliability = ReliabilityPolicy.BEST_EFFORT
         name = 'image/compressed' if self._compressed else 'image'
-        self.topic: str = node.resolve_topic_name(name)
+        self.topic: str = node.resolve_topic_name(f'{camera}/{name}' if camera else name)
         self._follow_timer = node.create_timer(FOLLOW_PERIOD_S, self._follow, autostart=False)
 
     def open(self) -> None:

@@ -80,15 +80,22 @@ class ImageTopic:
 
 
 class MaskOutputs:
-    """Publishes what the worker computed; ``publish`` is called from the worker's thread."""
+    """Publishes what the worker computed; ``publish`` is called from the worker's thread.
 
-    def __init__(self, node: Node, settings: SegmentationSettings) -> None:
+    Args:
+        node: owner.
+        camera: prefix of the topics under the node's name; '' for the only camera.
+        settings: QoS, laziness, compression, transparency.
+    """
+
+    def __init__(self, node: Node, camera: str, settings: SegmentationSettings) -> None:
         qos = image_qos(reliability_named(settings.mask_qos))
+        prefix = f'{camera}/' if camera else ''
         self._settings = settings
-        self._mask = ImageTopic(node, 'mask', qos, extension='png')
-        self._confidence = ImageTopic(node, 'confidence', qos)
-        self._color = ImageTopic(node, 'color_mask', qos, extension='png')
-        self._overlay = ImageTopic(node, 'overlay', qos, extension='jpeg')
+        self._mask = ImageTopic(node, f'{prefix}mask', qos, extension='png')
+        self._confidence = ImageTopic(node, f'{prefix}confidence', qos)
+        self._color = ImageTopic(node, f'{prefix}color_mask', qos, extension='png')
+        self._overlay = ImageTopic(node, f'{prefix}overlay', qos, extension='jpeg')
         self._topics = (self._mask, self._confidence, self._color, self._overlay)
 
     def set_options(self, settings: SegmentationSettings) -> None:

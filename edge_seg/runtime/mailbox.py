@@ -123,6 +123,12 @@ class NewestFrameMailbox(Generic[Frame]):
         if lost is not None:
             self._on_drop(lost)
 
+    @property
+    def waits(self) -> bool:
+        """True when a frame waits to be taken."""
+        with self._changed:
+            return self._waiting is not None
+
     def poll(self) -> Waiting[Frame] | None:
         """Take the waiting frame at once; None when there is none or it was stale."""
         with self._changed:

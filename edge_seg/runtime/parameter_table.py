@@ -83,6 +83,13 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         'Take the winning class inside the inference graph; no confidence then',
     ),
     ParameterSpec(
+        'cameras',
+        'string_array',
+        (),
+        'Names of several cameras served by the one model; topics are then <name>/image and '
+        '~/<name>/mask and so on; none = one camera, on image and ~/mask',
+    ),
+    ParameterSpec(
         'image_transport',
         'string',
         'raw',

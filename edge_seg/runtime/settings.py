@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 import os
 from pathlib import Path
+import re
 from typing import cast, Literal
 
 from edge_seg.backends.base import CompileOptions
@@ -13,6 +14,7 @@ from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS, validated_
 from edge_seg.runtime.probation import ProbationRules
 
 NO_CACHE = 'none'
+CAMERA_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class SegmentationSettings:
     pin_threads: bool
     cache_dir: str
     argmax_in_graph: bool
+    cameras: tuple[str, ...]
     image_transport: Literal['raw', 'compressed']
     image_qos: Literal['auto', 'reliable', 'best_effort']
     mask_qos: Literal['reliable', 'best_effort']
@@ -129,6 +132,16 @@ def _check_together(settings: SegmentationSettings) -> None:
             raise SettingsInvalid(
                 f'parameter {name} is empty', remedy=f'set {name} or leave it out'
             )
+    for name in settings.cameras:
+        if not CAMERA_NAME.fullmatch(name):
+            raise SettingsInvalid(
+                f'parameter cameras has the name {name!r}',
+                expected='letters, digits and underscores, the first a letter, as in topics',
+            )
+    if len(set(settings.cameras)) < len(settings.cameras):
+        raise SettingsInvalid(
+            f'parameter cameras is {list(settings.cameras)!r}', expected='each name once'
+        )
     if settings.argmax_in_graph and settings.backend == 'opencv':
         raise SettingsInvalid(
             'argmax_in_graph is true with backend opencv, which cannot change a graph',

@@ -1,6 +1,6 @@
 """The frame worker: the one thread that turns waiting camera frames into masks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import logging
 import threading
@@ -77,14 +77,31 @@ class FrameObserver(Protocol):
         """Take note of a frame on which inference failed."""
 
 
-class FrameWorker(Generic[HeaderT]):
-    """Takes frames from a mailbox, segments them with the model in the slot, feeds a sink.
+@dataclass(frozen=True, slots=True)
+class FramePort(Generic[HeaderT]):
+    """One camera as the worker sees it.
 
-    Args:
+    Attributes:
         mailbox: where the camera callback leaves frames.
-        slot: holds the model; leased for one frame at a time.
         sink: where masks go.
         statistics: counts, rates and latencies.
+    """
+
+    mailbox: NewestFrameMailbox[CameraFrame[HeaderT]]
+    sink: MaskSink[HeaderT]
+    statistics: FrameStatistics
+
+
+class FrameWorker(Generic[HeaderT]):
+    """Takes frames from the cameras in turn and segments them with the model in the slot.
+
+    Of the cameras with a frame waiting, the one that was served longest ago comes next: no camera
+    starves, however fast the others are, and equal cameras get equal shares.
+
+    Args:
+        ports: the cameras; all mailboxes share ``changed``.
+        changed: the Condition of the mailboxes.
+        slot: holds the model; leased for one frame at a time.
         observer: judges the model.
         clock: the node's clock in seconds, for the age of a mask.
         fallback_decoder: tried for encodings that edge_seg does not decode itself.
@@ -94,10 +111,9 @@ class FrameWorker(Generic[HeaderT]):
 
     def __init__(
         self,
-        mailbox: NewestFrameMailbox[CameraFrame[HeaderT]],
+        ports: Sequence[FramePort[HeaderT]],
+        changed: threading.Condition,
         slot: ModelSlot[ServingModel],
-        sink: MaskSink[HeaderT],
-        statistics: FrameStatistics,
         *,
         observer: FrameObserver,
         clock: Callable[[], float],
@@ -105,16 +121,16 @@ class FrameWorker(Generic[HeaderT]):
         keep_warm_s: float = 0.0,
         on_error: Callable[[str], None] = logger.error,
     ) -> None:
-        self._mailbox = mailbox
+        self._ports = list(ports)  # served longest ago first; the worker's thread only
+        self._changed = changed
         self._slot = slot
-        self._sink = sink
-        self._statistics = statistics
         self._observer = observer
         self._clock = clock
         self._fallback_decoder = fallback_decoder
         self._keep_warm_s = keep_warm_s
         self._ran_s = time.monotonic()  # of the last inference; the worker's thread only
         self._on_error = on_error
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name='frame_worker', daemon=True)
 
     def start(self) -> None:
@@ -122,45 +138,61 @@ class FrameWorker(Generic[HeaderT]):
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Close the mailbox and wait until the current frame is finished.
+        """Close the mailboxes and wait until the current frame is finished.
 
         Returns:
             False when the frame was not finished in time.
         """
-        self._mailbox.close()
+        self._stopping.set()
+        for port in self._ports:
+            port.mailbox.close()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._mailbox.closed:
-            waiting = self._mailbox.take(POLL_S)
-            if waiting is not None:
-                self._answer(waiting)
+        while not self._stopping.is_set():
+            self._wait()
+            for port in self._ports:
+                waiting = port.mailbox.poll()
+                if waiting is not None:
+                    self._ports.remove(port)
+                    self._ports.append(port)
+                    self._answer(port, waiting)
+                    break
             if 0 < self._keep_warm_s < time.monotonic() - self._ran_s:
                 self._keep_warm()
 
-    def _answer(self, waiting: Waiting[CameraFrame[HeaderT]]) -> None:
-        wanted = self._sink.wanted()
+    def _wait(self) -> None:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stopping.is_set() or any(p.mailbox.waits for p in self._ports),
+                POLL_S,
+            )
+
+    def _answer(self, port: FramePort[HeaderT], waiting: Waiting[CameraFrame[HeaderT]]) -> None:
+        wanted = port.sink.wanted()
         if not wanted.anything:
-            self._drop(DropReason.NO_SUBSCRIBER)
+            self._drop(port, DropReason.NO_SUBSCRIBER)
             return
         try:
-            watch = self._segment(waiting.frame, wanted)
+            watch = self._segment(port.sink, waiting.frame, wanted)
         except FrameRejected as rejected:
-            self._drop(rejected.reason, error=str(rejected))
+            self._drop(port, rejected.reason, error=str(rejected))
         except NoActiveModel:
-            self._drop(DropReason.NO_MODEL)
+            self._drop(port, DropReason.NO_MODEL)
         except InferenceFailed as failure:
-            self._drop(DropReason.INFERENCE_ERROR, error=str(failure))
+            self._drop(port, DropReason.INFERENCE_ERROR, error=str(failure))
         except Exception as bug:  # one bad frame must not end the stream
             logger.exception('a bug in the frame path')
-            self._drop(DropReason.INTERNAL_ERROR, error=f'{type(bug).__name__}: {bug}')
+            self._drop(port, DropReason.INTERNAL_ERROR, error=f'{type(bug).__name__}: {bug}')
         else:
             if waiting.stamp_s > 0:
                 watch.note(Stage.AGE, self._clock() - waiting.stamp_s)
-            self._statistics.mask_out(time.monotonic(), watch.laps)
+            port.statistics.mask_out(time.monotonic(), watch.laps)
 
-    def _segment(self, frame: CameraFrame[HeaderT], wanted: Wanted) -> Stopwatch:
+    def _segment(
+        self, sink: MaskSink[HeaderT], frame: CameraFrame[HeaderT], wanted: Wanted
+    ) -> Stopwatch:
         watch = Stopwatch()
         image = self._decode(frame.image)
         watch.lap(Stage.DECODE)
@@ -173,7 +205,7 @@ class FrameWorker(Generic[HeaderT]):
                 raise
             latency_s = watch.elapsed_s - begin_s
             self._ran_s = time.monotonic()
-            self._sink.publish(frame.header, image, result, wanted)
+            sink.publish(frame.header, image, result, wanted)
             watch.lap(Stage.PUBLISH)
         watch.note(Stage.TOTAL, watch.elapsed_s)
         self._observer.frame_answered(model, Answer(frame.header, image, result.labels, latency_s))
@@ -195,9 +227,9 @@ class FrameWorker(Generic[HeaderT]):
         except InferenceFailed as failure:
             self._on_error(f'keeping the model warm: {failure}')
 
-    def _drop(self, reason: DropReason, *, error: str = '') -> None:
+    def _drop(self, port: FramePort[HeaderT], reason: DropReason, *, error: str = '') -> None:
         now_s = time.monotonic()
-        self._statistics.frame_dropped(reason, now_s)
+        port.statistics.frame_dropped(reason, now_s)
         if error:
-            self._statistics.error(error, now_s)
+            port.statistics.error(error, now_s)
             self._on_error(error)

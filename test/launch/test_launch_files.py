@@ -56,7 +56,7 @@ def literal(module: ast.Module, name: str) -> Any:
 def published(node: Node) -> dict[str, str]:
     """Give the topics below the node's name, with their types, as the node offers them."""
     settings = SegmentationSettings.from_values({})
-    outputs = MaskOutputs(node, settings)
+    outputs = MaskOutputs(node, '', settings)
     Announcements(node)
     own = node.get_publisher_names_and_types_by_node(node.get_name(), node.get_namespace())
     outputs.destroy()

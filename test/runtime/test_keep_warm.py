@@ -4,11 +4,9 @@ import threading
 
 from edge_seg.backends.base import CompiledModel
 from edge_seg.core.values import ClassInfo, InputSpec, ModelSpec, OutputSpec, Size
-from edge_seg.runtime.mailbox import NewestFrameMailbox
 from edge_seg.runtime.serving import ServingModel
 from edge_seg.runtime.slot import ModelSlot
-from edge_seg.runtime.stats import FrameStatistics
-from edge_seg.runtime.worker import CameraFrame, FrameWorker
+from edge_seg.runtime.worker import FrameWorker
 from fake_backend import CLASSES, FakeModel, Faults, HEIGHT, WIDTH
 import pytest
 
@@ -36,14 +34,10 @@ class Counting(FakeModel):
 def worker_over(model: CompiledModel, keep_warm_s: float) -> FrameWorker[None]:
     slot: ModelSlot[ServingModel] = ModelSlot()
     slot.exchange(ServingModel(SPEC, model, sha256=''))
-    mailbox: NewestFrameMailbox[CameraFrame[None]] = NewestFrameMailbox(
-        lambda: 0.0, on_drop=lambda reason: None
-    )
     return FrameWorker(
-        mailbox,
+        [],  # no camera: no frame ever comes
+        threading.Condition(),
         slot,
-        sink=None,  # type: ignore[arg-type]  # no frame ever comes
-        statistics=FrameStatistics(),
         observer=None,  # type: ignore[arg-type]
         clock=lambda: 0.0,
         keep_warm_s=keep_warm_s,

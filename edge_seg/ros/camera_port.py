@@ -1,0 +1,119 @@
+"""One camera of the segmentation node: its topics, its mailbox, its statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+import threading
+import time
+
+from edge_seg.core.values import RawImage, Size
+from edge_seg.ros.conversions import seconds
+from edge_seg.ros.image_input import ImageInput
+from edge_seg.ros.outputs import MaskOutputs
+from edge_seg.runtime.health_inputs import HealthInputs
+from edge_seg.runtime.mailbox import NewestFrameMailbox
+from edge_seg.runtime.settings import SegmentationSettings
+from edge_seg.runtime.stats import FrameStatistics
+from edge_seg.runtime.worker import CameraFrame, FramePort
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+
+class CameraPort:
+    """A camera's outputs, and its input while the node is active.
+
+    Args:
+        node: owner.
+        name: prefix of its topics; '' for the only camera, which needs none.
+        settings: as checked at configure.
+    """
+
+    def __init__(self, node: Node, name: str, settings: SegmentationSettings) -> None:
+        self.name = name
+        self.outputs = MaskOutputs(node, name, settings)
+        self.statistics = FrameStatistics()
+        self.input: ImageInput | None = None
+        self.size: Size | None = None
+        """Size of the newest raw image; written by the executor's thread."""
+        self._node = node
+        self._settings = settings
+        self._mailbox: NewestFrameMailbox[CameraFrame[Header]] | None = None
+
+    def connect(
+        self, changed: threading.Condition, clock: Callable[[], float]
+    ) -> FramePort[Header]:
+        """Make mailbox and input, not subscribed yet; gives what the worker needs.
+
+        Args:
+            changed: shared by all cameras of the node.
+            clock: the node's clock in seconds.
+        """
+        statistics, settings = self.statistics, self._settings
+        statistics.reset()
+        self._mailbox = NewestFrameMailbox(
+            clock,
+            on_drop=lambda reason: statistics.frame_dropped(reason, time.monotonic()),
+            max_age_s=settings.max_age_s,
+            max_rate_hz=settings.max_rate_hz,
+            changed=changed,
+        )
+        self.input = ImageInput(
+            self._node,
+            self.name,
+            transport=settings.image_transport,
+            requested_qos=settings.image_qos,
+            on_frame=self._on_frame,
+            on_lost=lambda count: statistics.frames_lost(count, time.monotonic()),
+        )
+        return FramePort(self._mailbox, self.outputs, statistics)
+
+    def open(self) -> None:
+        """Subscribe."""
+        if self.input is not None:
+            self.input.open()
+
+    def disconnect(self) -> None:
+        """Unsubscribe for good."""
+        if self.input is not None:
+            self.input.destroy()
+        self.input = self._mailbox = None
+
+    def set_options(self, settings: SegmentationSettings) -> None:
+        """Follow changes of live parameters."""
+        self._settings = settings
+        self.outputs.set_options(settings)
+        if self._mailbox is not None:
+            self._mailbox.set_limits(
+                max_age_s=settings.max_age_s, max_rate_hz=settings.max_rate_hz
+            )
+
+    def described(self, common: HealthInputs, now_s: float) -> HealthInputs:
+        """Add what is known of this camera to what is known of the node.
+
+        Args:
+            common: state, model and parameters of the node.
+            now_s: ``time.monotonic()``.
+        """
+        seen = replace(
+            common,
+            subscribers=self.outputs.subscribers(),
+            statistics=self.statistics.snapshot(now_s),
+        )
+        if self.input is None:
+            return seen
+        return replace(
+            seen,
+            topic=self.input.topic,
+            publishers=len(self.input.publishers()),
+            reliability=self.input.reliability,
+            incompatible_publishers=tuple(self.input.incompatible()),
+        )
+
+    def _on_frame(self, frame: CameraFrame[Header]) -> None:
+        received_s = time.monotonic()
+        self.statistics.frame_in(received_s)
+        if isinstance(frame.image, RawImage):
+            self.size = Size(frame.image.width, frame.image.height)
+        if self._mailbox is not None:
+            self._mailbox.put(frame, stamp_s=seconds(frame.header.stamp), received_s=received_s)
