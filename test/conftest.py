@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 import ctypes
-import importlib.util
 import itertools
 import os
 import socket
@@ -48,14 +47,6 @@ def ros_domain_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield domain
 
 
-def missing_launch() -> str:
-    """Say what the marker `launch` lacks here, '' for nothing."""
-    # Our own launch/ folder makes `launch` importable, as an empty namespace; launch_ros is real.
-    if importlib.util.find_spec('launch_ros') is None:
-        return 'the ROS 2 launch packages are not installed'
-    return ''
-
-
 def missing_gpu() -> str:
     """Say what the marker `gpu` lacks here, '' for nothing."""
     try:
@@ -70,11 +61,10 @@ def missing_gpu() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what cannot run here, unless the environment asks for it."""
-    for marker, missing in (('launch', missing_launch), ('gpu', missing_gpu)):
-        marked = [item for item in items if item.get_closest_marker(marker)]
-        if not marked or os.environ.get(f'EDGE_SEG_REQUIRE_{marker.upper()}') == '1':
-            continue
-        reason = missing()
-        if reason:
-            for item in marked:
-                item.add_marker(pytest.mark.skip(reason=reason))
+    marked = [item for item in items if item.get_closest_marker('gpu')]
+    if not marked or os.environ.get('EDGE_SEG_REQUIRE_GPU') == '1':
+        return
+    reason = missing_gpu()
+    if reason:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))

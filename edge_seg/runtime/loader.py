@@ -168,9 +168,12 @@ class ModelLoader:
             return self._succession.roll_back()
         except NoActiveModel:
             pass  # not kept loaded
-        if before is None:
+        served = self._succession.served
+        if before is None or (
+            served is not None and served.package.manifest_sha256 == before.manifest_sha256
+        ):
             raise ModelNotFound(
-                'there is no previous model: none was replaced since the node was configured',
+                'there is no previous model to go back to',
                 remedy='set the parameter model to the one you want',
             )
         self.request(self._factory.reference(before))

@@ -200,6 +200,18 @@ def test_rollback_without_a_previous_model_says_so(flow: Make) -> None:
         node.loader.roll_back()
 
 
+def test_rollback_after_a_withdrawal_has_nowhere_to_go(flow: Make) -> None:
+    node = flow(rules=TRIAL)
+    node.loader.load('net@1')
+    serving(node, 'net@2')
+    node.backends[0].faults['2'].infer_error = 'device lost'
+    node.frames(3)
+    assert node.board.status.model == 'net@1'
+
+    with pytest.raises(ModelNotFound, match='no previous model'):
+        node.loader.roll_back()
+
+
 def test_a_good_model_passes_probation(flow: Make) -> None:
     node = flow(rules=TRIAL)
     node.loader.load('net@1')
