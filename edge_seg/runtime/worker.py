@@ -175,7 +175,7 @@ class FrameWorker(Generic[HeaderT]):
             self._drop(port, DropReason.NO_SUBSCRIBER)
             return
         try:
-            watch = self._segment(port.sink, waiting.frame, wanted)
+            self._segment(port, waiting, wanted)
         except FrameRejected as rejected:
             self._drop(port, rejected.reason, error=str(rejected))
         except NoActiveModel:
@@ -185,14 +185,11 @@ class FrameWorker(Generic[HeaderT]):
         except Exception as bug:  # one bad frame must not end the stream
             logger.exception('a bug in the frame path')
             self._drop(port, DropReason.INTERNAL_ERROR, error=f'{type(bug).__name__}: {bug}')
-        else:
-            if waiting.stamp_s > 0:
-                watch.note(Stage.AGE, self._clock() - waiting.stamp_s)
-            port.statistics.mask_out(time.monotonic(), watch.laps)
 
     def _segment(
-        self, sink: MaskSink[HeaderT], frame: CameraFrame[HeaderT], wanted: Wanted
-    ) -> Stopwatch:
+        self, port: FramePort[HeaderT], waiting: Waiting[CameraFrame[HeaderT]], wanted: Wanted
+    ) -> None:
+        frame = waiting.frame
         watch = Stopwatch()
         image = self._decode(frame.image)
         watch.lap(Stage.DECODE)
@@ -205,11 +202,14 @@ class FrameWorker(Generic[HeaderT]):
                 raise
             latency_s = watch.elapsed_s - begin_s
             self._ran_s = time.monotonic()
-            sink.publish(frame.header, image, result, wanted)
+            port.sink.publish(frame.header, image, result, wanted)
             watch.lap(Stage.PUBLISH)
         watch.note(Stage.TOTAL, watch.elapsed_s)
+        if waiting.stamp_s > 0:
+            watch.note(Stage.AGE, self._clock() - waiting.stamp_s)
+        port.statistics.mask_out(time.monotonic(), watch.laps)
+        # After the count: the observer may run another model on the frame.
         self._observer.frame_answered(model, Answer(frame.header, image, result.labels, latency_s))
-        return watch
 
     def _decode(self, image: RawImage | CompressedImage) -> DecodedImage:
         if isinstance(image, CompressedImage):
