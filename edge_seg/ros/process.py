@@ -112,8 +112,8 @@ def _spin(executor: Executor, ears: socket.socket, mouth: socket.socket) -> None
         spinning = threads.submit(executor.spin_until_future_complete, stop)
         spinning.add_done_callback(lambda _: mouth.send(b'.'))
         ears.recv(1)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         stop.set_result(None)
         wait([spinning], STOP_TIMEOUT_S)
         if not spinning.done():

@@ -242,6 +242,10 @@ class Operator:
             lambda: next((each for each in self._reports[seen:] if accept(each)), None), what
         )
 
+    def last_report(self) -> Report:
+        """Give the newest report; wait for the first."""
+        return self.until(lambda: self._reports[-1] if self._reports else None, 'diagnostics')
+
     def next_report(self) -> Report:
         """Wait for the report after the next: the next may have been on its way already."""
         enough = len(self._reports) + 2

@@ -117,7 +117,7 @@ def test_a_bad_frame_is_counted_by_its_reason_and_the_next_one_answered(
     process, operator = running
     bad, reason = BAD_FRAMES[case]
     camera.ask(GOOD_PNG, masks)  # subscriber and camera have found the node
-    before = operator.next_report().count(f'drops.{reason}')
+    before = operator.last_report().count(f'drops.{reason}')
 
     camera.publish(bad)
     report = operator.report(

@@ -163,7 +163,7 @@ def test_a_bad_frame_is_counted_by_its_reason_and_the_next_one_answered(
 ) -> None:
     process, operator = running
     make, reason = BAD_FRAMES[case]
-    before = operator.next_report().count(f'drops.{reason}')
+    before = operator.last_report().count(f'drops.{reason}')
 
     bad = camera.publish(make())
     report = operator.report(
