@@ -129,10 +129,9 @@ def _run(
         )
         run.bring_up()
         run.watch()
-        served = run.report(SEGMENTATION)
         run.take_down()
         processes.end()
-        summary = run.summary(served)
+        summary = run.summary()
     return _conclude(
         summary, evaluation, run.remark, options=options, processes=processes, display=display
     )

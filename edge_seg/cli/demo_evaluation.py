@@ -1,6 +1,6 @@
 """Takes what the viewer receives: measures masks, picks moments, draws the film's pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import time
 
 from edge_seg.cli.demo_meter import MaskMeter
@@ -35,6 +35,7 @@ class Evaluation:
         self.classes: tuple[ClassInfo, ...] = ()
         self._palette = Palette(())
         self._tell = on_transition
+        self._up: set[str] = set()
         self._clock = clock
 
     def on_classes(self, classes: tuple[ClassInfo, ...]) -> None:
@@ -76,6 +77,14 @@ class Evaluation:
         """Pass on how far a node has come up."""
         if start in PROGRESS and goal in ('inactive', 'active'):
             self._tell(node, PROGRESS[start])
+            if goal == 'active':
+                self._up.add(node)
+
+    def all_up(self, nodes: Iterable[str]) -> None:
+        """Pass on that these are active, where the news of it came before one could hear it."""
+        for node in nodes:
+            if node not in self._up:
+                self._tell(node, 'active')
 
     @property
     def since_first_mask_s(self) -> float:

@@ -127,6 +127,7 @@ class DemoRun:
         self._options = options
         self._started_s = started_s
         self._ended_s = started_s
+        self._final = SILENT
         self.remark = ''
         """Why there was no mask; '' = there were masks."""
 
@@ -145,6 +146,7 @@ class DemoRun:
             )
         if not response.success:
             raise DemoFailed(f'the nodes did not come up: {response.message}')
+        self._evaluation.all_up((CAMERA, SEGMENTATION))
 
     def watch(self) -> None:
         """Watch until the time is up, the user stops it, or no mask comes.
@@ -176,34 +178,34 @@ class DemoRun:
             self.remark = self._why_no_mask()
 
     def take_down(self) -> None:
-        """Let the lifecycle manager take the nodes down, and wait for their last figures."""
+        """Let the manager stop the nodes, hear their final figures, let it take them down."""
+        self._command('pause')
+        deadline_s = time.monotonic() + LAST_WORDS_LIMIT_S
+        while time.monotonic() < deadline_s and not self._has_stopped():
+            self._viewer.spin_once(POLL_S)
+        self._final = self.report(SEGMENTATION)
+        self._command('shutdown')
+
+    def _command(self, command: str) -> None:
         response = self._await(
-            self._viewer.manager('shutdown'), limit_s=SHUT_DOWN_LIMIT_S, interruptible=False
+            self._viewer.manager(command), limit_s=SHUT_DOWN_LIMIT_S, interruptible=False
         )
         if response is None or not response.success:
             reason = 'no answer' if response is None else response.message
-            self._display.note(f'the nodes were not taken down in order: {reason}')
-            return
-        self._viewer.reports.pop(SEGMENTATION, None)
-        deadline_s = time.monotonic() + LAST_WORDS_LIMIT_S
-        while SEGMENTATION not in self._viewer.reports and time.monotonic() < deadline_s:
-            self._viewer.spin_once(POLL_S)
+            self._display.note(f'the nodes were not taken down in order: {command}: {reason}')
 
-    def summary(self, before: NodeReport) -> DemoSummary:
-        """Give the figures.
+    def _has_stopped(self) -> bool:
+        return self.report(SEGMENTATION).values.get('state') == 'inactive'
 
-        Args:
-            before: report of the segmentation node while it had its model.
-        """
+    def summary(self) -> DemoSummary:
+        """Give the figures; to be asked for after ``take_down``."""
         meter = self._evaluation.meter
-        last = self.report(SEGMENTATION).values
-        served = {key: before.values.get(key, '') for key in MODEL_KEYS}
         first_s = meter.first_mask_s
         return summarise(
             meter,
             source=self._options.source or 'synthetic',
             classes=self._evaluation.classes,
-            segmentation={**before.values, **last, **served},
+            segmentation=self._final.values,
             camera=self.report(CAMERA).values,
             now_s=self._ended_s,
             start_s=None if first_s is None else first_s - self._started_s,
@@ -258,7 +260,3 @@ class DemoRun:
                 f'{os.environ.get("ROS_DOMAIN_ID", "0")}',
                 remedy='end it, or set ROS_DOMAIN_ID to another number',
             )
-
-
-MODEL_KEYS = ('model', 'backend', 'backend_version', 'device', 'precision')
-"""What a segmentation node does not say any more once it was cleaned up."""

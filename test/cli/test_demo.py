@@ -107,14 +107,14 @@ def test_a_short_run_gives_correct_masks_and_everything_that_is_promised(start):
     demo = start('--seconds', '4')
     assert demo.wait() == 0, demo.printed
     assert demo.children() == []
-    for words in ('starting', 'camera configured', 'segmentation active', 'masks/s', 'mIoU 0.'):
+    for words in ('starting', 'camera active', 'segmentation active', 'masks/s', 'mIoU 0.'):
         assert words in demo.printed
     summary = json.loads((demo.output / 'summary.json').read_text('utf-8'))
     assert summary['ok'] is True
     assert summary['miou'] >= 0.5
     assert summary['frames_in'] >= summary['masks_out'] >= summary['masks_received'] > 10
-    lost = sum(summary['drops'].values())
-    assert abs(summary['frames_in'] - summary['masks_out'] - lost) <= 1  # one may be in work
+    dropped = sum(n for why, n in summary['drops'].items() if why != 'lost_in_transport')
+    assert summary['frames_in'] == summary['masks_out'] + dropped
     assert 0 < summary['age_ms']['p50'] <= summary['age_ms']['p95'] <= summary['age_ms']['p99']
     assert summary['versions']['openvino']
     sheet = cv2.imread(str(demo.output / 'contact_sheet.png'))
