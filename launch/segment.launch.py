@@ -3,8 +3,6 @@
 `ros2 launch edge_seg segment.launch.py -s` lists the arguments, docs/launch.md explains them.
 """
 
-# ruff: noqa: I001 (this very folder makes ruff take `launch` for a package of ours)
-
 from dataclasses import dataclass
 import os
 from pathlib import Path

@@ -11,10 +11,18 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks as SubscriptionEventCallbacks
+    from rclpy.event_handler import SubscriptionEventCallbacks
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks as SubscriptionEventCallbacks
+    from rclpy.qos_event import SubscriptionEventCallbacks
 
+__all__ = [
+    'DDS_PROFILE_VARIABLE',
+    'OLD_DDS_PROFILE_VARIABLE',
+    'SubscriptionEventCallbacks',
+    'dds_profile_variable',
+    'make_executor',
+    'on_parameters_set',
+]
 
 # Fast DDS 2 (Humble, Jazzy) reads the second name; Fast DDS 3 reads both, and warns of the second.
 DDS_PROFILE_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'

@@ -58,7 +58,9 @@ def killed(folder: Path, root: Path) -> list[dict[str, Any]]:
     results = []
     for step in range(200):
         store = ModelStore(root / str(step))
-        pid = in_child(lambda s=step, st=store: killed_at(s, lambda: st.publish(folder)))  # type: ignore[misc]
+        pid = in_child(
+            lambda s=step, st=store: killed_at(s, lambda: st.publish(folder))  # type: ignore[misc]
+        )
         _, status = os.waitpid(pid, 0)
         results.append({'store': str(store.root), 'signal': os.WTERMSIG(status)})
         if os.WIFEXITED(status):
