@@ -9,9 +9,12 @@ from edge_seg.ros.compat import SubscriptionEventCallbacks
 from edge_seg.ros.conversions import compressed_image, raw_image
 from edge_seg.ros.qos import image_qos, incompatible_publishers, reliability_to_request
 from edge_seg.runtime.worker import CameraFrame
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -21,7 +24,7 @@ FOLLOW_PERIOD_S = 0.5
 
 
 class ImageInput:
-    """One camera topic, subscribed between ``open`` and ``close``. For the executor's thread.
+    """One camera topic, subscribed between ``open`` and ``destroy``. For the executor's thread.
 
     Args:
         node: owner.
@@ -51,25 +54,24 @@ class ImageInput:
         self._reliability = ReliabilityPolicy.BEST_EFFORT
         name = 'image/compressed' if self._compressed else 'image'
         self.topic: str = node.resolve_topic_name(f'{camera}/{name}' if camera else name)
-        self._follow_timer = node.create_timer(FOLLOW_PERIOD_S, self._follow, autostart=False)
+        self._timer: Timer | None = None
+        # Not the node's clock: publishers come and go while a simulation stands still.
+        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
 
     def open(self) -> None:
         """Subscribe."""
         self._reliability = reliability_to_request(self._requested, self.publishers())
         self._subscribe()
-        self._follow_timer.reset()
+        self._timer = self._node.create_timer(FOLLOW_PERIOD_S, self._follow, clock=self._clock)
 
-    def close(self) -> None:
+    def destroy(self) -> None:
         """Unsubscribe. Twice is fine."""
-        self._follow_timer.cancel()
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
-
-    def destroy(self) -> None:
-        """Close for good."""
-        self.close()
-        self._node.destroy_timer(self._follow_timer)
 
     def publishers(self) -> Sequence[TopicEndpointInfo]:
         """List what publishes on the topic now."""

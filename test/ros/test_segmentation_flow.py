@@ -179,6 +179,9 @@ def test_masks_and_diagnostics_come_whatever_simulated_time_does(operator: Opera
     camera, masks = operator.camera(), operator.listen('mask')
     operator.change_settings(use_sim_time=True, max_age_s=1.0)
     assert_answers(camera, masks)  # it has not begun
+    operator.report(
+        lambda report: report.values['reliability'] == 'reliable', 'what the camera offers'
+    )
 
     clock = SimulatedClock(operator)
     now = clock.show(100)
