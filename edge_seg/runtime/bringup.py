@@ -91,7 +91,8 @@ class Conductor:
                 try:
                     state = self._driver.settled(node, pacer=pacer, appear_timeout_s=0.0)
                     if state is transition.start:
-                        self._driver.drive(node, transition, pacer=pacer)
+                        # A node may leave by itself at any moment, between two answers too.
+                        self._driver.drive(node, transition, pacer=pacer, appear_timeout_s=0.0)
                 except TransitionFailed as failure:
                     lost.add(node.name)
                     if node.incarnation():  # else it ended by itself, which is as good

@@ -53,8 +53,21 @@ class TransitionDriver:
         self._limits = limits
         self._tell = tell
 
-    def drive(self, node: ManagedNode, transition: Transition, *, pacer: Pacer) -> bool:
+    def drive(
+        self,
+        node: ManagedNode,
+        transition: Transition,
+        *,
+        pacer: Pacer,
+        appear_timeout_s: float | None = None,
+    ) -> bool:
         """Make one transition and read the state back.
+
+        Args:
+            node: to move.
+            transition: to make.
+            pacer: time.
+            appear_timeout_s: as `settled`.
 
         Returns:
             False when the node was in the goal state already.
@@ -63,7 +76,7 @@ class TransitionDriver:
             NodeTransitionFailed: it is not in the goal state; a timeout alone is no failure.
             Cancelled: told to stop.
         """
-        met = self.settled(node, pacer=pacer)
+        met = self.settled(node, pacer=pacer, appear_timeout_s=appear_timeout_s)
         if met is transition.goal:
             return False
         if met is not transition.start:

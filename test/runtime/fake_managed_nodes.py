@@ -41,7 +41,8 @@ class FakeNode:
     """Implements ManagedNode and ModelNode.
 
     `outcomes` says where a transition ends instead of in its goal; `silent_for` how long it
-    takes; `loses_replies` that the reply never comes.
+    takes; `loses_replies` that the reply never comes; `answers_left` after how many answers to the
+    question for its state it leaves.
     """
 
     name: str
@@ -52,6 +53,7 @@ class FakeNode:
     takes_s: dict[Transition, float] = field(default_factory=dict)
     loses_replies: bool = False
     ignores_requests: bool = False
+    answers_left: int | None = None
     words: str = ''
     processes: set[str] = field(default_factory=set)
     model: str = 'floor@1'
@@ -77,7 +79,12 @@ class FakeNode:
     def wait(self, timeout_s: float) -> NodeState:
         if self.state in (NodeState.SILENT,):
             self.pacer.wait(timeout_s)
-        return self.state
+        state = self.state
+        if self.answers_left is not None:
+            self.answers_left -= 1
+            if self.answers_left == 0:
+                self.die()
+        return state
 
     def ask_transition(self, transition: Transition) -> 'FakeTransition':
         if self.ignores_requests:

@@ -202,6 +202,15 @@ def test_a_teardown_does_not_wait_for_a_node_that_is_just_leaving(pacer, nodes):
     assert nodes[0].state is NodeState.UNCONFIGURED
 
 
+@pytest.mark.parametrize('answers', [1, 2, 3])
+def test_a_node_that_leaves_after_an_answer_is_down_at_once(pacer, nodes, answers):
+    conductor().bring_up(nodes, pacer=pacer)
+    nodes[2].answers_left = answers
+    assert conductor().lower(nodes, NodeState.UNCONFIGURED, pacer=pacer) == ()
+    assert pacer.time < 1.0
+    assert states(nodes)[:2] == [NodeState.UNCONFIGURED] * 2
+
+
 def test_a_node_met_unconfigured_is_prepared_before_it_is_configured(pacer, journal, nodes):
     nodes[0].state = NodeState.INACTIVE
     conductor().bring_up(
