@@ -36,6 +36,7 @@ class Demo:
             text=True,
         )
         self._lines: list[str] = []
+        self._over = False
         self._arrived = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -47,10 +48,10 @@ class Demo:
         return code
 
     def wait_for(self, words: str) -> None:
-        """Wait until it has printed this."""
+        """Wait until it has printed this, or ended without."""
         with self._arrived:
-            came = self._arrived.wait_for(lambda: words in self.printed, PATIENCE_S)
-        assert came, self.printed
+            self._arrived.wait_for(lambda: words in self.printed or self._over, PATIENCE_S)
+        assert words in self.printed, self.printed
 
     @property
     def printed(self) -> str:
@@ -87,6 +88,9 @@ class Demo:
             with self._arrived:
                 self._lines.append(line)
                 self._arrived.notify_all()
+        with self._arrived:
+            self._over = True
+            self._arrived.notify_all()
 
 
 @pytest.fixture
