@@ -42,9 +42,8 @@ class BuiltFor:
             ('compute capability', self.compute_capability, other.compute_capability),
             ('multiprocessors', str(self.sm_count), str(other.sm_count)),
         )
-        return ', '.join(
-            f'{what} {built} not {here}' for what, built, here in pairs if built != here
-        )
+        differing = [f'{what} {own}, here is {here}' for what, own, here in pairs if own != here]
+        return '; '.join(differing)
 
 
 def built_for(device: DeviceInfo, tensorrt: str) -> BuiltFor:

@@ -92,12 +92,16 @@ def _run(task: Callable[[], Any]) -> _Outcome:
     try:
         return _Outcome(task(), None)
     except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
-        _release_locals(error)
+        release_locals(error)
         return _Outcome(None, error)
 
 
-def _release_locals(error: BaseException) -> None:
-    """Drop what the frames of an exception hold, here and not on the thread that catches it."""
+def release_locals(error: BaseException) -> None:
+    """Drop what the frames of an exception hold, here and now.
+
+    A traceback keeps the local variables of every frame it came through: GPU objects among them
+    would be freed wherever the exception ends, on another thread and without a context.
+    """
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:

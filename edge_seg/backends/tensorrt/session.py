@@ -22,9 +22,10 @@ from edge_seg.backends.tensorrt.fitting import (
 from edge_seg.backends.tensorrt.loaded_engine import LoadedEngine
 from edge_seg.backends.tensorrt.memory_fit import check_room
 from edge_seg.backends.tensorrt.options import RunOptions
+from edge_seg.backends.tensorrt.owner import release_locals
 from edge_seg.backends.tensorrt.precision import check_precision
 from edge_seg.backends.tensorrt.sdk import Sdk
-from edge_seg.backends.tensorrt.translate import explain
+from edge_seg.backends.tensorrt.translate import explain, REBUILD
 from edge_seg.core.values import AnyArray, ModelSpec, TensorSpec
 from edge_seg.errors import CompileFailed, IncompatibleModel, InferenceFailed
 import numpy as np
@@ -87,13 +88,13 @@ class EngineSession:
         try:
             self.description = self._open(sdk, request)
         except CudaFailed as error:
-            self.close()
+            self._abandon(error)
             why = explain([str(error)])
             raise CompileFailed(
-                f'{self._file} cannot be loaded: {why.met}', remedy=why.remedy
+                f'{self._file} cannot be loaded: {why.met}', remedy=why.remedy or REBUILD
             ) from error
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self._abandon(error)
             raise
 
     def run(self, image: AnyArray, result: AnyArray) -> None:
@@ -194,7 +195,11 @@ class EngineSession:
         try:
             self._graph = self._cuda.capture(self._running, self._enqueue)
         except (CudaFailed, InferenceFailed) as error:
-            logger.warning('%s runs without a CUDA graph: %s', self._file, error)
+            logger.warning('%s runs without a CUDA graph: %s', self._file, str(error))
+
+    def _abandon(self, error: BaseException) -> None:
+        release_locals(error)  # while the context is still there
+        self.close()
 
     def _fail(self, error: CudaFailed) -> NoReturn:
         self._drain()
@@ -208,7 +213,8 @@ class EngineSession:
         try:
             self._cuda.synchronize(self._stream)
         except CudaFailed as error:
-            logger.warning('%s: the GPU does not come to rest: %s', self._file, error)
+            # As text: a log handler that keeps the exception would keep GPU objects alive.
+            logger.warning('%s: the GPU does not come to rest: %s', self._file, str(error))
 
 
 def _plan(tensor: EngineTensor, engine: LoadedEngine, file: str) -> PortPlan:

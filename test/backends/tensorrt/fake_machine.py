@@ -8,7 +8,7 @@ import sys
 from edge_seg.backends.tensorrt import TensorRtBackend
 from edge_seg.backends.tensorrt.driver import DeviceInfo
 from fake_cuda_bindings import make_cuda_bindings
-from fake_gpu import FakeGpu
+from fake_gpu import FakeCudaError, FakeGpu
 from fake_plan import FakePlan, plan_of
 from fake_pycuda import make_pycuda
 from fake_tensorrt import make_tensorrt
@@ -64,3 +64,14 @@ class FakeMachine:
         """Give everything that went wrong or was left over, once all models are closed."""
         gc.collect()
         return self.gpu.violations + self.gpu.left_over()
+
+    def lost_gpu(self, layer: str) -> Exception:
+        """Give the error with which a layer reports that the GPU is lost."""
+        if layer == 'pycuda':
+            error: Exception = sys.modules['pycuda.driver'].LogicError('the GPU is lost')
+            return error
+        return FakeCudaError('the GPU is lost')
+
+    def forget(self) -> None:
+        """Take what a hung GPU keeps for given."""
+        self.gpu = FakeGpu()

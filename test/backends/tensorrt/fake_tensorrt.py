@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from contract import members
-from fake_gpu import FakeGpu
+from fake_gpu import FakeCudaError, FakeGpu
 from fake_network import compute, DTYPES
 from fake_plan import plan_header
 
@@ -58,6 +58,8 @@ class _Owned:
         self._alive = 0
 
     def __del__(self) -> None:
+        if not hasattr(self, '_machine'):
+            return  # it was never made
         name = type(self).__name__
         gpu = self._machine.gpu
         if self._thread != threading.get_ident() or not gpu.is_current():
@@ -309,11 +311,15 @@ class IExecutionContext(_Owned):
         plan, tensors = self._engine._plan, self._engine._tensors
         shapes = {name: self.get_tensor_shape(name) for name in tensors}
         addresses = dict(self._addresses)
-        machine.gpu.enqueue(
-            stream_handle,
-            'kernel',
-            lambda: compute(machine.gpu, plan, shapes, addresses),
-        )
+        try:
+            machine.gpu.enqueue(
+                stream_handle,
+                'kernel',
+                lambda: compute(machine.gpu, plan, shapes, addresses),
+            )
+        except FakeCudaError as error:
+            machine.error(f'enqueueV3: Error Code 1: Cuda Runtime ({error})')
+            return False
         return True
 
 

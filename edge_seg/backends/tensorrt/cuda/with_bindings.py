@@ -183,4 +183,4 @@ class CudaBindings:
                 self._call(function, *arguments)
             except CudaFailed as error:
                 # A failed GPU refuses its frees too; the rest must be freed all the same.
-                logger.warning('CUDA refused to free something: %s', error)
+                logger.warning('CUDA refused to free something: %s', str(error))

@@ -182,7 +182,7 @@ class PyCuda:
                 free()
             except self._failure as error:
                 # A failed GPU refuses its frees too; the rest must be freed all the same.
-                logger.warning('CUDA refused to free something: %s', error)
+                logger.warning('CUDA refused to free something: %s', str(error))
 
     def _pop(self) -> None:
         self._driver.Context.pop()

@@ -1,0 +1,248 @@
+"""Engine files: who may have written them, what their header, record and key say. No fakes."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+import hashlib
+import os
+from pathlib import Path
+import sys
+
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.tensorrt.driver import DeviceInfo
+from edge_seg.backends.tensorrt.engine_file import check_machine, read_engine
+from edge_seg.backends.tensorrt.engine_key import (
+    built_for,
+    BuiltFor,
+    EngineKey,
+    EngineRecord,
+    read_record,
+    record_path,
+)
+from edge_seg.backends.tensorrt.plan_header import (
+    HEADER_BYTES,
+    parse_version,
+    read_plan_header,
+    TensorRtVersion,
+)
+from edge_seg.errors import CompileFailed
+from fake_machine import FakeMachine
+from fake_plan import plan_header
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+from tiny_models import TinyModel
+
+ORIN = DeviceInfo(0, 'Orin', (8, 7), 16, True, '12.6')
+KEY = EngineKey('ab' * 32, built_for(ORIN, '10.3.0'), 'fp16', ('image 1x3x8x12',), 1 << 30)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    """Give an engine file as it must lie on disk."""
+    tmp_path.chmod(0o700)
+    path = tmp_path / 'net.plan'
+    path.write_bytes(plan_header('10.3.0') + b'weights')
+    path.chmod(0o600)
+    return path
+
+
+def record_beside(engine: Path, key: EngineKey = KEY) -> None:
+    digest = hashlib.sha256(engine.read_bytes()).hexdigest()
+    record_path(engine).write_text(EngineRecord(key, digest).to_json(), 'utf-8')
+
+
+def test_a_private_engine_is_read(engine: Path) -> None:
+    found = read_engine(engine)
+    assert found.blob == engine.read_bytes()
+    assert found.header.version == TensorRtVersion(10, 3, 0)
+    assert found.record is None
+
+
+@pytest.mark.parametrize('mode', [0o620, 0o602, 0o666, 0o664])
+def test_an_engine_that_others_may_write_is_refused(engine: Path, mode: int) -> None:
+    engine.chmod(mode)
+    with pytest.raises(CompileFailed, match=f'mode {mode:04o}') as refusal:
+        read_engine(engine)
+    assert refusal.value.remedy.startswith(f'chmod go-w {engine}')
+
+
+@pytest.mark.parametrize('mode', [0o770, 0o707, 0o1777])
+def test_a_directory_that_others_may_write_is_refused(engine: Path, mode: int) -> None:
+    engine.parent.chmod(mode)
+    with pytest.raises(CompileFailed, match='writable by others'):
+        read_engine(engine)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give files away')
+def test_an_engine_of_another_user_is_refused(engine: Path) -> None:
+    os.chown(engine, 12345, -1)
+    with pytest.raises(CompileFailed, match='belongs to user 12345'):
+        read_engine(engine)
+
+
+def test_what_is_no_file_is_refused(engine: Path) -> None:
+    engine.unlink()
+    with pytest.raises(CompileFailed, match='cannot be read: No such file'):
+        read_engine(engine)
+    os.mkfifo(engine, 0o600)
+    with pytest.raises(CompileFailed, match='is not a file'):
+        read_engine(engine)
+    with pytest.raises(CompileFailed, match='is not a directory'):
+        read_engine(engine.parent / 'nowhere' / 'net.plan')
+
+
+def test_a_link_to_a_file_that_others_may_write_is_refused(engine: Path) -> None:
+    engine.chmod(0o666)
+    (engine.parent / 'link.plan').symlink_to(engine)
+    with pytest.raises(CompileFailed, match='mode 0666'):
+        read_engine(engine.parent / 'link.plan')
+
+
+@pytest.mark.parametrize(
+    ('blob', 'words'),
+    [
+        (b'', 'has 0 bytes'),
+        (b'ftrt', 'has 4 bytes'),
+        (b'\x08\x07\x12\x07pytorch' + bytes(40), 'under a wrong name'),
+        (b'ftrt\x01\x00\x00\x00' + bytes(40), 'begins with'),
+    ],
+)
+def test_what_is_no_engine_is_refused(engine: Path, blob: bytes, words: str) -> None:
+    engine.write_bytes(blob)
+    with pytest.raises(CompileFailed, match=words):
+        read_engine(engine)
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3))
+def test_the_header_gives_back_the_version(version: tuple[int, int, int]) -> None:
+    text = '.'.join(map(str, version))
+    found = read_plan_header(plan_header(text), 'net.plan').version
+    assert str(found) == text
+
+
+@given(st.binary(max_size=2 * HEADER_BYTES))
+def test_no_bytes_crash_the_header_parser(blob: bytes) -> None:
+    try:
+        read_plan_header(blob, 'net.plan')
+    except CompileFailed as refusal:
+        assert refusal.remedy
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('10.3.0', (10, 3, 0)),
+        ('10.13.3.9.post1', (10, 13, 3)),
+        ('11.4', (11, 4, 0)),
+        ('10.0.0b6', (10, 0, 0)),
+        ('10.x', (10, 0, 0)),
+    ],
+)
+def test_versions_are_read(text: str, expected: tuple[int, int, int]) -> None:
+    assert parse_version(text) == expected
+
+
+def test_what_is_no_version_is_refused() -> None:
+    with pytest.raises(ValueError, match='no version'):
+        parse_version('unknown')
+
+
+def test_a_record_is_read_and_must_describe_the_file(engine: Path) -> None:
+    record_beside(engine)
+    found = read_engine(engine)
+    assert found.record is not None
+    assert found.record.key == KEY
+    engine.write_bytes(engine.read_bytes() + b'more')
+    with pytest.raises(CompileFailed, match='is not the engine that net.plan.json describes'):
+        read_engine(engine)
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', '{"key": 1}', '{"key": {}, "plan_sha256": ""}'])
+def test_a_damaged_record_is_an_error_and_no_missing_one(engine: Path, text: str) -> None:
+    record_path(engine).write_text(text, 'utf-8')
+    with pytest.raises(CompileFailed, match='is damaged'):
+        read_record(engine)
+
+
+def test_an_unreadable_record_is_an_error(engine: Path) -> None:
+    record_path(engine).mkdir()
+    with pytest.raises(CompileFailed, match='cannot be read'):
+        read_record(engine)
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'tensorrt': '10.13.3'}, 'TensorRT 10.3.0, here is 10.13.3'),
+        ({'device': 'RTX'}, 'GPU Orin, here is RTX'),
+        ({'compute_capability': '8.9'}, 'compute capability 8.7, here is 8.9'),
+        ({'sm_count': 8}, 'multiprocessors 16, here is 8'),
+    ],
+)
+def test_an_engine_recorded_for_another_machine_is_refused(
+    engine: Path, change: dict[str, object], words: str
+) -> None:
+    record_beside(engine)
+    found = read_engine(engine)
+    here = built_for(ORIN, '10.3.0')
+    check_machine(found, here, remedy='rebuild')
+    with pytest.raises(CompileFailed, match=words):
+        check_machine(found, replace(here, **change), remedy='rebuild')  # type: ignore[arg-type]
+
+
+def test_a_newer_driver_keeps_the_engine(engine: Path) -> None:
+    record_beside(engine)
+    check_machine(
+        read_engine(engine), replace(built_for(ORIN, '10.3.0'), cuda='13.0'), remedy='rebuild'
+    )
+
+
+def test_an_engine_without_a_record_is_left_to_tensorrt(engine: Path) -> None:
+    check_machine(read_engine(engine), BuiltFor('1', '1', 'x', '1', 1), remedy='rebuild')
+
+
+@pytest.mark.parametrize('name', [field.name for field in fields(EngineKey)])
+def test_everything_in_the_key_changes_its_digest(name: str) -> None:
+    old = getattr(KEY, name)
+    if isinstance(old, tuple):
+        new: object = (*old, 'another')
+    elif isinstance(old, int):
+        new = old + 1
+    elif isinstance(old, str):
+        new = f'{old}x'
+    else:
+        new = replace(old, sm_count=99)
+    changed = replace(KEY, **{name: new})  # type: ignore[arg-type]
+    assert changed.digest() != KEY.digest()
+    assert EngineRecord.from_json(EngineRecord(changed, 'ff').to_json()).key == changed
+
+
+def test_the_key_is_the_same_in_every_process() -> None:
+    assert KEY.digest() == replace(KEY).digest()
+    assert len(KEY.digest()) == 64
+
+
+def test_a_recorded_precision_is_reported_and_held_against_the_wish(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine, model = any_machine('10.3.0'), TinyModel()
+    engine = machine.engine(model)
+    record_beside(engine)
+    served = machine.backend.compile_model(engine, model.spec, CompileOptions(precision='fp16'))
+    assert served.report.precision == 'fp16'
+    served.close()
+    with pytest.raises(CompileFailed, match='computes in fp16; expected int8'):
+        machine.backend.compile_model(engine, model.spec, CompileOptions(precision='int8'))
+
+
+def test_a_recorded_engine_of_another_machine_never_reaches_tensorrt(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine, model = any_machine('10.3.0'), TinyModel()
+    engine = machine.engine(model)
+    record_beside(engine, replace(KEY, machine=replace(KEY.machine, device='Xavier')))
+    with pytest.raises(CompileFailed, match='GPU Xavier, here is Orin') as refusal:
+        machine.backend.compile_model(engine, model.spec, CompileOptions())
+    assert 'edge_seg model build-engine' in refusal.value.remedy
+    assert machine.gpu.calls == []
+    assert 'tensorrt' in sys.modules

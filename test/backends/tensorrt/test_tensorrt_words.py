@@ -1,0 +1,175 @@
+"""TensorRT's messages: kept, explained; precision read from what engines tell. Mostly no fakes."""
+
+from collections.abc import Callable
+import json
+import logging
+import threading
+
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.tensorrt.log_ring import make_logger, MessageRing
+from edge_seg.backends.tensorrt.memory_fit import check_room, GpuMemory, RESERVE_BYTES
+from edge_seg.backends.tensorrt.precision import precision_of_layers
+from edge_seg.backends.tensorrt.translate import explain
+from edge_seg.errors import CompileFailed
+from fake_machine import FakeMachine
+from fake_plan import plan_of
+import pytest
+from tiny_models import TinyModel
+
+MIB = 1 << 20
+
+
+def test_the_ring_keeps_the_last_errors_since_a_mark() -> None:
+    ring = MessageRing(3)
+    ring.add('ERROR', 'old')
+    mark = ring.mark()
+    assert ring.since(mark) == ()
+    ring.add('WARNING', 'only logged')
+    for number in range(5):
+        ring.add('ERROR', f'error  {number}\n')
+    assert ring.since(mark) == ('error 2', 'error 3', 'error 4')
+    assert ring.since(ring.mark()) == ()
+
+
+def test_the_ring_takes_messages_from_many_threads() -> None:
+    ring = MessageRing(1000)
+    threads = [
+        threading.Thread(target=lambda: [ring.add('ERROR', 'x') for _ in range(100)])
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ring.mark() == len(ring.since(0)) == 800
+
+
+@pytest.mark.parametrize(
+    ('severity', 'level'),
+    [
+        ('INTERNAL_ERROR', logging.WARNING), ('ERROR', logging.WARNING),
+        ('WARNING', logging.WARNING), ('INFO', logging.DEBUG), ('VERBOSE', logging.DEBUG),
+        ('SOMETHING_NEW', logging.WARNING),
+    ],
+)  # fmt: skip
+def test_messages_reach_pythons_log(
+    caplog: pytest.LogCaptureFixture, severity: str, level: int
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        MessageRing().add(severity, 'text')
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (level, 'TensorRT: text')
+    ]
+
+
+def test_a_very_long_message_is_cut() -> None:
+    ring = MessageRing()
+    ring.add('ERROR', 'x' * 10000)
+    assert len(ring.since(0)[0]) <= 600
+
+
+def test_the_logger_takes_severities_that_are_plain_numbers(machine: FakeMachine) -> None:
+    ring = MessageRing()
+    make_logger(machine.trt, ring).log(1, 'text')
+    assert ring.since(0) == ('text',)
+
+
+@pytest.mark.parametrize(
+    ('said', 'met', 'remedy'),
+    [
+        ('Version tag does not match. Note: Current Version: 237', 'another TensorRT', 'build'),
+        (
+            'generated on an incompatible device, expecting compute 8.6 got compute 7.5, rebuild',
+            'built for a GPU of compute capability',
+            'build',
+        ),
+        ('CUDA initialization failure with error: 35', 'CUDA error 35', 'driver'),
+        ('pybind11::init(): factory function returned nullptr', 'could not start', 'versions'),
+        (
+            'TensorRT does not support UINT8 types for intermediate tensors!',
+            'only at inputs and outputs',
+            'edge_seg model fuse',
+        ),
+        ('Error Code 2: OutOfMemory (Requested size)', 'out of memory', 'swap: exclusive'),
+        ('cuMemAlloc failed: out of memory', 'out of memory', 'swap: exclusive'),
+        ('something nobody has seen', 'something nobody has seen', ''),
+    ],
+)
+def test_errors_are_explained_with_tensorrts_own_words(said: str, met: str, remedy: str) -> None:
+    found = explain(['first this', said])
+    assert met in found.met
+    assert said[:60] in found.met
+    assert remedy in found.remedy
+    assert bool(found.remedy) == bool(remedy)
+
+
+def test_silence_is_said_to_be_silence() -> None:
+    assert explain([]).met == explain(['']).met == 'TensorRT gave no reason'
+
+
+def test_a_flood_of_errors_is_cut() -> None:
+    assert len(explain(['x' * 500] * 10).met) <= 400
+
+
+def test_room_is_counted_with_a_reserve() -> None:
+    memory = GpuMemory(200 * MIB, 1000 * MIB)
+    check_room('net.plan', {'weights': 200 * MIB - RESERVE_BYTES}, memory)
+    with pytest.raises(CompileFailed) as refusal:
+        check_room('net.plan', {'weights': 100 * MIB, 'activations': 50 * MIB}, memory)
+    assert refusal.value.met == (
+        'net.plan needs 150 MiB of GPU memory (weights 100, activations 50), '
+        '200 of 1000 MiB are free'
+    )
+
+
+def layers(*types: tuple[str, str], key: str = 'Format/Datatype') -> str:
+    made = [{'LayerType': kind, 'Inputs': [{'Name': 'x', key: text}]} for kind, text in types]
+    return json.dumps({'Layers': made})
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        (layers(('CaskConvolution', 'Row major linear FP32')), 'fp32'),
+        (layers(('CaskConvolution', 'Channel major FP16 format where channel % 8 == 0')), 'fp16'),
+        (layers(('CaskConvolution', 'Thirty-two wide channel vectorized Int8 format')), 'int8'),
+        (layers(('gemm', 'Half'), key='Datatype'), 'fp16'),
+        (layers(('Convolution', 'BFloat16')), 'bf16'),
+        (layers(('Reformat', 'FP32'), ('Convolution', 'FP16')), 'fp16'),
+        (layers(('Convolution', 'FP16'), ('Convolution', 'FP16'), ('gemm', 'FP32')), 'fp16'),
+        (layers(('Reformat', 'FP32')), 'unknown'),
+        (layers(('Convolution', 'nothing known')), 'unknown'),
+        ('{"Layers": ["conv1", "conv2"]}', 'unknown'),
+        ('{"Layers": [{"LayerType": "Convolution", "Inputs": ["x"]}]}', 'unknown'),
+        ('{"Layers": [{"LayerType": "Convolution", "Inputs": []}]}', 'unknown'),
+        ('{}', 'unknown'),
+        ('', 'unknown'),
+        ('[]', 'unknown'),
+    ],
+)
+def test_precision_is_read_from_layers_or_unknown(text: str, expected: str) -> None:
+    assert precision_of_layers(text) == expected
+
+
+def test_an_engine_is_asked_for_its_precision(machine: FakeMachine) -> None:
+    model = TinyModel()
+    plan = plan_of(model, machine.version)
+    plan.layers = json.loads(layers(('CaskConvolution', 'Row major linear FP16')))['Layers']
+    engine = machine.engine(plan)
+    tells = hasattr(machine.trt, 'LayerInformationFormat')
+    served = machine.backend.compile_model(engine, model.spec, CompileOptions())
+    assert served.report.precision == ('fp16' if tells else 'unknown')
+    served.close()
+    words = 'computes in fp16' if tells else 'does not say in which precision'
+    with pytest.raises(CompileFailed, match=words):
+        machine.backend.compile_model(engine, model.spec, CompileOptions(precision='fp32'))
+
+
+def test_an_inspector_that_is_not_given_leaves_the_precision_unknown(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine, model = any_machine('11.4.0'), TinyModel()
+    machine.gpu.fail_always = {'create_engine_inspector'}
+    served = machine.backend.compile_model(machine.engine(model), model.spec, CompileOptions())
+    assert served.report.precision == 'unknown'
+    served.close()
