@@ -213,6 +213,15 @@ class Operator:
         self._opened.callback(camera.close)
         return camera
 
+    def settled_camera(self, message_type: Any = Image) -> 'Camera':
+        """Publish on the node's image topic, and wait until it has subscribed accordingly.
+
+        A single frame would get lost while the node subscribes anew.
+        """
+        camera = self.camera(message_type)
+        self.report(lambda each: each.values['reliability'] == 'reliable', 'reliable subscription')
+        return camera
+
     def forget(self) -> None:
         """End all listeners and cameras."""
         self._opened.close()

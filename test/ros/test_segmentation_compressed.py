@@ -36,7 +36,7 @@ def operator(running: tuple[SegmentationProcess, Operator]) -> Operator:
 
 @pytest.fixture(scope='module')
 def camera(operator: Operator) -> Camera:
-    return operator.camera(CompressedImage)
+    return operator.settled_camera(CompressedImage)
 
 
 @pytest.fixture(scope='module')

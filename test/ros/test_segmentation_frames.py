@@ -43,7 +43,7 @@ def operator(running: tuple[SegmentationProcess, Operator]) -> Operator:
 
 @pytest.fixture(scope='module')
 def camera(operator: Operator) -> Camera:
-    return operator.camera()
+    return operator.settled_camera()
 
 
 @pytest.fixture(scope='module')
