@@ -9,7 +9,6 @@ The manager refuses a third command at once, so services can never use up all th
 from collections.abc import Callable, Sequence
 import os
 from pathlib import Path
-import signal
 import sys
 import threading
 from typing import cast
@@ -21,6 +20,7 @@ from edge_seg.ros.lifecycle_client import LifecycleClient
 from edge_seg.ros.log_bridge import forward_logs
 from edge_seg.ros.manager_diagnostics import diagnostics
 from edge_seg.ros.parameters import NodeParameters
+from edge_seg.ros.process import stop_request, StopRequest
 from edge_seg.runtime.command_desk import Outcome
 from edge_seg.runtime.manager import LifecycleManager
 from edge_seg.runtime.manager_parameters import (
@@ -177,32 +177,27 @@ def _watch(store: str, reference: str) -> StoreWatch | None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the manager until SIGINT or SIGTERM; a second one ends it at once.
+    """Run the manager until SIGINT or SIGTERM.
+
+    Further SIGINTs are ignored, so that the nodes are taken down; a further SIGTERM ends it at
+    once.
 
     Returns:
         0, or 1 when a parameter cannot be used or the manager's thread died of a bug.
     """
-    # rclpy's own handlers would close the context, and with it the way to the managed nodes.
-    rclpy.init(
-        args=list(sys.argv if args is None else args),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: object) -> None:
-        if stop.is_set():
-            os._exit(1)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-    try:
-        return _run(stop)
-    finally:
-        rclpy.try_shutdown()
+    with stop_request() as stop:
+        # rclpy's own handlers would close the context, and with it the way to the managed nodes.
+        rclpy.init(
+            args=list(sys.argv if args is None else args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        try:
+            return _run(stop)
+        finally:
+            rclpy.try_shutdown()
 
 
-def _run(stop: threading.Event) -> int:
+def _run(stop: StopRequest) -> int:
     try:
         node = LifecycleManagerNode()
     except EdgeSegError as refusal:
@@ -213,14 +208,14 @@ def _run(stop: threading.Event) -> int:
     spinning = threading.Thread(target=executor.spin, name='executor', daemon=True)
     spinning.start()
     node.start()
-    while not stop.wait(WATCHDOG_PERIOD_S) and node.alive and spinning.is_alive():
-        pass
-    healthy = stop.is_set()
+    told = False
+    while not told and node.alive and spinning.is_alive():
+        told = stop.wait(WATCHDOG_PERIOD_S)
     node.finish()
     executor.shutdown(timeout_sec=1.0)
     spinning.join(1.0)
     node.destroy_node()
-    return 0 if healthy else 1
+    return 0 if told else 1
 
 
 if __name__ == '__main__':

@@ -47,11 +47,56 @@ def keep_image_buffers_on_the_heap() -> bool:
     return all(mallopt(option, value) == 1 for option, value in MALLOC_SETTINGS)
 
 
+class StopRequest:
+    """Tells the main thread that the process is to end; see `stop_request`."""
+
+    def __init__(self, ears: socket.socket, mouth: socket.socket) -> None:
+        self._ears = ears
+        self._mouth = mouth
+
+    def give(self) -> None:
+        """Ask for the end, as a signal does; from any thread."""
+        self._mouth.send(b'.')
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the end is asked for; in the main thread, which alone handles signals.
+
+        From then on SIGINT is ignored: Ctrl-C under ros2 launch arrives twice, from the terminal
+        and from launch. SIGTERM ends the process at once.
+
+        Returns:
+            False when the time ran out.
+        """
+        self._ears.settimeout(timeout_s)
+        try:
+            self._ears.recv(1)
+        except TimeoutError:
+            return False
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return True
+
+
+@contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Turn SIGINT and SIGTERM into a request that can be waited for."""
+    # What is written to the second, by a signal too, the first reads.
+    ears, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    with ears, mouth:
+        before = signal.set_wakeup_fd(mouth.fileno())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        try:
+            yield StopRequest(ears, mouth)
+        finally:
+            signal.set_wakeup_fd(before)
+
+
 def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> int:
     """Run one node until its process is told to stop, by SIGINT or SIGTERM.
 
-    Further SIGINTs are ignored: Ctrl-C under ros2 launch arrives twice, from the terminal and
-    from launch. SIGTERM after the first signal ends the process at once.
+    Further SIGINTs are ignored; SIGTERM after the first signal ends the process at once.
 
     Args:
         create: makes the node, after rclpy has been initialised.
@@ -64,7 +109,7 @@ def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> i
         Exception: what a callback raised; the node is destroyed first.
     """
     keep_image_buffers_on_the_heap()
-    with _stop_requests() as (ears, mouth):
+    with stop_request() as stop:
         # rclpy's own handlers close the context while the node's threads still publish.
         rclpy.init(
             args=list(sys.argv if args is None else args),
@@ -75,7 +120,7 @@ def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> i
         executor = make_executor()
         executor.add_node(node)
         try:
-            _spin(executor, ears, mouth)
+            _spin(executor, stop)
         finally:
             executor.shutdown()
             node.destroy_node()
@@ -83,22 +128,7 @@ def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> i
     return 0
 
 
-@contextmanager
-def _stop_requests() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Give a pair of sockets: what is written to the second, by a signal too, the first reads."""
-    ears, mouth = socket.socketpair()
-    mouth.setblocking(False)
-    with ears, mouth:
-        before = signal.set_wakeup_fd(mouth.fileno())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
-        try:
-            yield ears, mouth
-        finally:
-            signal.set_wakeup_fd(before)
-
-
-def _spin(executor: Executor, ears: socket.socket, mouth: socket.socket) -> None:
+def _spin(executor: Executor, stop: StopRequest) -> None:
     """Run callbacks until a signal comes, or one of them raises.
 
     In a thread of their own: the main thread is the only one in which Python handles signals,
@@ -107,14 +137,12 @@ def _spin(executor: Executor, ears: socket.socket, mouth: socket.socket) -> None
     Raises:
         Exception: what a callback raised.
     """
-    stop: Future[None] = Future()
+    ended: Future[None] = Future()
     with ThreadPoolExecutor(1, thread_name_prefix='executor') as threads:
-        spinning = threads.submit(executor.spin_until_future_complete, stop)
-        spinning.add_done_callback(lambda _: mouth.send(b'.'))
-        ears.recv(1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        stop.set_result(None)
+        spinning = threads.submit(executor.spin_until_future_complete, ended)
+        spinning.add_done_callback(lambda _: stop.give())
+        stop.wait()
+        ended.set_result(None)
         wait([spinning], STOP_TIMEOUT_S)
         if not spinning.done():
             print(f'a callback did not return within {STOP_TIMEOUT_S:g} s', file=sys.stderr)

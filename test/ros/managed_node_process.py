@@ -27,6 +27,7 @@ class ManagedNode(LifecycleNode):
         super().__init__('managed')
         self.declare_parameter('journal', '')
         self.declare_parameter('configure_s', 0.0)
+        self.declare_parameter('deactivate_s', 0.0)
         self.declare_parameter('fail_configure', False)
         self.declare_parameter('rejects', '')
         self.declare_parameter('model', 'floor@1')
@@ -54,6 +55,7 @@ class ManagedNode(LifecycleNode):
 
     def on_deactivate(self, state):
         self._note('deactivate')
+        threading.Event().wait(self.get_parameter('deactivate_s').value)
         return super().on_deactivate(state)
 
     def on_cleanup(self, state):

@@ -79,6 +79,16 @@ class ManagedSystem:
         self._processes[name].send_signal(number)
         return self.wait_for_end(name)
 
+    def interrupt_all(self) -> dict[str, int]:
+        """End all processes at the same moment and return their exit codes."""
+        for process in self._processes.values():
+            process.send_signal(signal.SIGINT)
+        return {name: self.wait_for_end(name) for name in list(self._processes)}
+
+    def signal(self, name: str, number: int = signal.SIGINT) -> None:
+        """Send a signal and return at once."""
+        self._processes[name].send_signal(number)
+
     def wait_for_end(self, name: str) -> int:
         """Wait until a process has ended by itself and return its exit code."""
         return self._processes.pop(name).wait(PATIENCE_S)

@@ -11,6 +11,7 @@ import pytest
 
 UP = ('configure a', 'configure b', 'activate a', 'activate b')
 DOWN = ('deactivate b', 'deactivate a', 'cleanup b', 'cleanup a')
+EXIT_TIMEOUT_S = 4.0  # the default: so long it waits for nodes that do not go down
 QUICK = {
     'node_names': ['a', 'b'],
     'supervise_period_s': 0.2,
@@ -56,6 +57,28 @@ def test_a_day_of_an_operator(system):
     before = len(system.journal())
     assert system.interrupt(MANAGER) == 0
     assert system.journal()[before:] == list(DOWN)
+
+
+def test_nodes_that_end_with_the_manager_are_not_waited_for(system):
+    system.start_node('a')
+    system.start_node('b')
+    system.start_manager(**QUICK)
+    system.until_journal(*UP)
+    asked_at = time.monotonic()
+    assert system.interrupt_all() == {'a': 0, 'b': 0, MANAGER: 0}
+    assert time.monotonic() - asked_at < EXIT_TIMEOUT_S
+    assert 'all nodes are unconfigured or gone' in system.log(MANAGER)
+
+
+def test_a_second_ctrl_c_as_under_launch_does_not_cut_the_teardown_off(system):
+    system.start_node('a')
+    system.start_node('b', deactivate_s=1.0)
+    system.start_manager(**QUICK)
+    system.until_journal(*UP)
+    system.signal(MANAGER)
+    system.until(lambda: 'deactivate b' in system.journal(), 'the teardown')
+    assert system.interrupt(MANAGER) == 0
+    assert system.journal()[len(UP) :] == list(DOWN)
 
 
 def test_a_failing_configure_is_explained_and_the_rest_taken_back(system):
