@@ -7,6 +7,7 @@ import shutil
 from typing import cast
 
 import click
+from edge_seg.cli.bench_check import load_baseline, regressions
 from edge_seg.cli.bench_domain import use_free_domain
 from edge_seg.cli.bench_environment import environment, load
 from edge_seg.cli.bench_report import table_of, write_report
@@ -18,6 +19,11 @@ from rich.console import Console
 BENCHMARKS: Mapping[str, tuple[str, str]] = {
     'reload': ('edge_seg.cli.bench_reload:run', 'models that change, processes that are killed'),
     'cold-start': ('edge_seg.cli.bench_cold_start:run', 'process start to first mask'),
+    'latency': ('edge_seg.cli.bench_latency:run', 'age of the mask'),
+    'throughput': ('edge_seg.cli.bench_throughput:run', 'highest camera rate'),
+    'encodings': ('edge_seg.cli.bench_encodings:run', 'cost of each input encoding'),
+    'idle': ('edge_seg.cli.bench_idle:run', 'processor time of a node with nothing to do'),
+    'memory': ('edge_seg.cli.bench_memory:run', 'ten minutes at 30 Hz'),
 }
 
 
@@ -48,6 +54,12 @@ def _list() -> str:
     show_default=True,
     help='Good and failed reloads, each so many, of the benchmark reload.',
 )
+@click.option(
+    '--check',
+    'baseline_path',
+    type=click.Path(dir_okay=False, path_type=Path),
+    help='Compare ratios with this baseline; exit with 1 when one is worse than it may be.',
+)
 @click.option('--strict', is_flag=True, help='Exit with 1 when a target is missed.')
 def command(
     names: tuple[str, ...],
@@ -55,6 +67,7 @@ def command(
     copy: Path | None,
     quick: bool,
     reloads: int,
+    baseline_path: Path | None,
     strict: bool,
 ) -> int:
     """Measure, and compare with the targets; all benchmarks, or those that are named.
@@ -65,30 +78,42 @@ def command(
     chosen = names or tuple(BENCHMARKS)
     if copy is not None and len(chosen) != 1:
         raise click.UsageError('--json goes with one benchmark')
+    baseline = {} if baseline_path is None else load_baseline(baseline_path)
     use_free_domain()
     prepare_environment()
     console = Console(highlight=False)
-    missed: list[str] = []
+    bad: list[str] = []
     for name in chosen:
-        folder = output.absolute() / 'work' / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-
-        def say(text: str, name: str = name) -> None:
-            console.print(f'{name}: {text}', markup=False, soft_wrap=True)
-
-        options = BenchOptions(folder, say, quick=quick, reloads=reloads)
-        before = load()
-        result = _named(name)(options)
-        after = {f'{key}_after': value for key, value in load().items()}
-        about = {'environment': environment(), 'load': before | after}
-        paths = write_report(output, result, about)
+        result = _measure(name, output, console, quick=quick, reloads=reloads)
         if copy is not None:
-            shutil.copyfile(paths[0], copy)
-        console.print(table_of(result))
-        say(f'wrote {", ".join(map(str, paths))}')
-        missed += [f'{name}: {target}' for target, each in result.targets.items() if not each.met]
-    return REFUSED if strict and missed else 0
+            shutil.copyfile(output / f'{name}.json', copy)
+        bad += map(str, regressions(result, baseline))
+        if strict:
+            bad += [f'{name}/{target}' for target, each in result.targets.items() if not each.met]
+    for each in bad:
+        console.print(f'bench: {each}', style='bold red', markup=False, soft_wrap=True)
+    return REFUSED if bad else 0
+
+
+def _measure(
+    name: str, output: Path, console: Console, *, quick: bool, reloads: int
+) -> BenchResult:
+    """Run one benchmark, write and show what it came to."""
+
+    def say(text: str) -> None:
+        console.print(f'{name}: {text}', markup=False, soft_wrap=True)
+
+    folder = output.absolute() / 'work' / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    before = load()
+    result = _named(name)(BenchOptions(folder, say, quick=quick, reloads=reloads))
+    after = {f'{key}_after': value for key, value in load().items()}
+    about = {'environment': environment(), 'load': before | after}
+    paths = write_report(output, result, about)
+    console.print(table_of(result))
+    say(f'wrote {", ".join(map(str, paths))}')
+    return result
 
 
 def _named(name: str) -> Callable[[BenchOptions], BenchResult]:

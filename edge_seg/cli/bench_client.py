@@ -64,10 +64,14 @@ class BenchClient:
 
     Args:
         node: name of the segmentation node.
+        check: called while waiting; raises when waiting is in vain.
     """
 
-    def __init__(self, node: str = 'segmentation') -> None:
+    def __init__(
+        self, node: str = 'segmentation', *, check: Callable[[], None] = lambda: None
+    ) -> None:
         self._name = node
+        self._check = check
         self._context = Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node('bench_client', context=self._context, enable_rosout=False)
@@ -126,6 +130,7 @@ class BenchClient:
                     f'{what}: not within {limit_s:g} s'
                     + (f'; the model: {last.stage} {last.model} {last.last_error}' if last else '')
                 )
+            self._check()
             self._executor.spin_once(timeout_sec=POLL_S)
         return time.monotonic() - begin_s
 
@@ -213,13 +218,20 @@ class BenchClient:
     def _end_of_load(self, request_id: int) -> ModelNote | None:
         return next((n for n in self._since(request_id) if n.stage in AT_REST), None)
 
-    def _call(self, kind: Any, name: str, request: Any) -> Any:
+    def await_trigger(self, service: str) -> None:
+        """Find a Trigger service, so that the next call of it measures nothing else."""
+        self._client(Trigger, service)
+
+    def _client(self, kind: Any, name: str) -> Any:
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = self._node.create_client(kind, name)
         # Not wait_for_service: it polls four times a second.
         self.await_that(client.service_is_ready, f'service {name}', limit_s=SERVICE_LIMIT_S)
-        future = client.call_async(request)
+        return client
+
+    def _call(self, kind: Any, name: str, request: Any) -> Any:
+        future = self._client(kind, name).call_async(request)
         self.await_that(future.done, f'the answer of {name}', limit_s=SERVICE_LIMIT_S)
         return future.result()
 

@@ -19,6 +19,8 @@ import numpy as np
 BACK_S = 3.0
 SAME_RATE = 0.98
 WATCH_S = 4.0
+AFTER_MASKS = 75
+"""Masks of 2.5 s: the manager counts the node as recovered."""
 ORPHAN_LIMIT_S = 3.0
 STAGE_LIMIT_S = 30.0
 
@@ -35,8 +37,9 @@ def measure_kills(plan: RigPlan, options: BenchOptions) -> Part:
         rig.start_manager()
         rig.start_node()
         rig.await_masks(10)
-        _kill_manager(part, rig, options)
         _kill_node(part, rig, options)
+        _kill_manager(part, rig, options)
+        _kill_both(part, rig)
         invalid = _kill_at(rig, ('build',), options, build=True)
         invalid += _kill_at(rig, ('warm',), options, build=False)
         invalid += _kill_at(rig, ('probation',), options, build=False)
@@ -71,7 +74,7 @@ def _kill_node(part: Part, rig: Rig, options: BenchOptions) -> None:
     times_s, models = [], []
     for _ in range(options.repeats(5, 2)):
         times_s.append(_restart(rig))
-        rig.await_masks(30)
+        rig.await_masks(AFTER_MASKS)
         models.append(rig.client.newest.model if rig.client.newest else '')
         options.say(f'node killed: masks {times_s[-1]:.2f} s after its restart, {models[-1]}')
     part.targets['node_killed_to_masks'] = Target(float(np.median(times_s)), 's', BACK_S)
@@ -80,6 +83,18 @@ def _kill_node(part: Part, rig: Rig, options: BenchOptions) -> None:
         sum(1 for model in models if model != served), 'times', 0.0
     )
     part.figures['node_killed'] = {'seconds': times_s, 'models': models}
+
+
+def _kill_both(part: Part, rig: Rig) -> None:
+    """See what a manager knows that was not there when the node was brought up."""
+    served = _serve(rig, SECOND)
+    rig.await_masks(AFTER_MASKS)
+    _restart(rig)
+    rig.await_masks(AFTER_MASKS)
+    found = rig.client.newest.model if rig.client.newest else ''
+    part.targets['back_with_another_model_by_a_new_manager'] = Target(
+        float(found != served), 'times', 0.0
+    )
 
 
 def _restart(rig: Rig) -> float:
@@ -105,7 +120,7 @@ def _kill_at(
     wrong: list[str] = []
     client = rig.client
     for _ in range(options.repeats(3, 1)):
-        rig.await_masks(30)
+        rig.await_masks(AFTER_MASKS)
         _serve(rig, FIRST)
         if build:
             _forget_compiled(rig)
@@ -116,7 +131,7 @@ def _kill_at(
         seconds = _restart(rig)
         if _still_there(rig, orphans):
             wrong.append('a build went on after its node was killed')
-        rig.await_masks(30)
+        rig.await_masks(AFTER_MASKS)
         for request in (SECOND, FIRST):
             note = client.load(request)
             if note.stage != 'serving' or note.model != request:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import subprocess
 import time
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from edge_seg.cli.bench_client import BenchClient
@@ -19,6 +19,7 @@ from edge_seg.core.values import Size
 CAMERA, NODE, CONSUMER, MANAGER = 'camera', 'segmentation', 'consumer', 'lifecycle_manager'
 NODE_MODULE = 'edge_seg.ros.segmentation_node'
 FIRST_MASK_LIMIT_S = 60.0
+STABLE_S = 1.0
 LAST_MASK_S = 0.3
 """How long after a window the last mask of it may still come."""
 
@@ -39,6 +40,7 @@ class RigPlan:
         node_environment: further environment variables of it.
         mask: topic of the masks.
         further: other topics that the consumer takes.
+        environment: further environment variables of all processes; None takes one away.
     """
 
     store: Path
@@ -49,9 +51,10 @@ class RigPlan:
     encoding: str = 'rgb8'
     node: Mapping[str, Any] = field(default_factory=dict)
     node_module: str = NODE_MODULE
-    node_environment: Mapping[str, str] = field(default_factory=dict)
+    node_environment: Mapping[str, str | None] = field(default_factory=dict)
     mask: str = 'segmentation/mask'
     further: tuple[str, ...] = ()
+    environment: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class Rig:
@@ -75,7 +78,7 @@ class Rig:
             old.unlink()
         self._ends.enter_context(self.processes)
         try:
-            self._client = self._ends.enter_context(BenchClient(NODE))
+            self._client = self._ends.enter_context(BenchClient(NODE, check=self.check_processes))
         except BaseException:
             self._ends.close()
             raise
@@ -99,7 +102,7 @@ class Rig:
     def start_camera(self) -> None:
         """Start the camera."""
         plan = self.plan
-        self.processes.start(
+        self._start(
             NodePlan(
                 CAMERA,
                 'edge_seg.cli.bench_camera',
@@ -120,7 +123,7 @@ class Rig:
             'mask': self.plan.mask,
             'further': ' '.join(self.plan.further),
         }
-        self.processes.start(NodePlan(CONSUMER, 'edge_seg.cli.bench_consumer', values))
+        self._start(NodePlan(CONSUMER, 'edge_seg.cli.bench_consumer', values))
 
     def start_node(self) -> None:
         """Start the segmentation node, unconfigured."""
@@ -132,14 +135,18 @@ class Rig:
             'backend': 'openvino',  # the targets are for a CPU
             **plan.node,
         }
-        self.processes.start_with(
-            NodePlan(NODE, plan.node_module, values), dict(plan.node_environment)
-        )
+        self._start(NodePlan(NODE, plan.node_module, values), plan.node_environment)
 
     def start_manager(self) -> None:
         """Start a lifecycle manager that brings the segmentation node up and keeps it up."""
-        values = {'node_names': [NODE], 'autostart': True}
-        self.processes.start(NodePlan(MANAGER, 'edge_seg.ros.lifecycle_manager_node', values))
+        # A node that is killed time and again would be waited for longer and longer.
+        values = {'node_names': [NODE], 'autostart': True, 'stable_after_s': STABLE_S}
+        self._start(NodePlan(MANAGER, 'edge_seg.ros.lifecycle_manager_node', values))
+
+    def _start(
+        self, plan: NodePlan, environment: Mapping[str, str | None] = MappingProxyType({})
+    ) -> None:
+        self.processes.start_with(plan, {**self.plan.environment, **environment})
 
     def start_all(self) -> None:
         """Start everything but the manager, bring the node up and wait for masks."""
@@ -184,7 +191,7 @@ class Rig:
         """
         for name, code in self.processes.ended().items():
             raise MeasurementFailed(
-                f'{name} ended with {code}: {self.processes.log_tail(name)}',
+                f'{name} ended with {code}: {self.processes.log_tail(name)[-300:]}',
                 remedy=f'see {self._folder / name}.log',
             )
 

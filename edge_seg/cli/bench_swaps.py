@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import cycle
+from pathlib import Path
 import time
 
 from edge_seg.cli.bench_log import merge, MS, Traffic, Window
@@ -29,12 +30,16 @@ class Disturbance:
         during: while it happened.
         window: when that was.
         marks: moments in it (ns, text).
+        loading: of a reload, the part before the swap.
+        on_trial: of a reload, the part after it.
     """
 
     steady: Traffic
     during: Traffic
     window: Window
     marks: tuple[tuple[int, str], ...] = ()
+    loading: Traffic | None = None
+    on_trial: Traffic | None = None
 
     @property
     def excess(self) -> float:
@@ -54,6 +59,14 @@ def measure_swaps(plan: RigPlan, bad: tuple[BadModel, ...], options: BenchOption
             reloads.append(_reload(rig, SECOND if index % 2 == 0 else FIRST))
             options.say(f'reload {index + 1}: {_words(reloads[-1])}')
         _report_reloads(part, rig, reloads)
+        builds = []
+        for index in range(options.repeats(5, 1)):
+            _empty(Path(plan.cache_dir))
+            builds.append(_reload(rig, SECOND if index % 2 == 0 else FIRST))
+            options.say(f'reload with a build {index + 1}: {_words(builds[-1])}')
+        _report_builds(part, builds)
+        _must_serve(rig, SECOND)
+        _must_serve(rig, FIRST)
         rollbacks = [_roll_back(rig) for _ in range(options.repeats(8, 3))]
         _report_rollbacks(part, rollbacks)
         options.say(f'rollbacks: {[frames for frames, _ in rollbacks]} frames')
@@ -69,6 +82,11 @@ def measure_swaps(plan: RigPlan, bad: tuple[BadModel, ...], options: BenchOption
     return part
 
 
+def _empty(cache: Path) -> None:
+    for entry in cache.iterdir():
+        entry.unlink()
+
+
 def _must_serve(rig: Rig, request: str) -> None:
     note = rig.client.load(request)
     if note.stage != 'serving' or note.model != request:
@@ -82,11 +100,21 @@ def _reload(rig: Rig, request: str) -> Disturbance:
     _must_serve(rig, request)
     window = Window(begin_ns, time.time_ns())
     marks = [(note.time_ns, note.stage) for note in rig.client.notes[heard:]]
-    return Disturbance(steady, rig.traffic(window), window, tuple(marks))
+    traffic = rig.traffic(window)
+    swapped_ns = next(time_ns for time_ns, stage in marks if stage == 'probation')
+    return Disturbance(
+        steady,
+        traffic,
+        window,
+        tuple(marks),
+        loading=rig.logs.traffic(Window(begin_ns, swapped_ns)),
+        on_trial=rig.logs.traffic(Window(swapped_ns, window.end_ns)),
+    )
 
 
 def _roll_back(rig: Rig) -> tuple[int, Disturbance]:
     """Give the camera frames until the previous model answered, and what happened meanwhile."""
+    rig.client.await_trigger('segmentation/rollback')
     steady = rig.watch(STEADY_S / 2)
     heard = len(rig.client.notes)
     begin_ns = time.time_ns()
@@ -141,6 +169,8 @@ def _report_reloads(part: Part, rig: Rig, reloads: list[Disturbance]) -> None:
         'steady_longest_gap_ms': steady_gaps,
         'age_ms': _ages(during),
         'steady_age_ms': _ages(steady),
+        'age_ms_before_swap': _ages(merge([each.loading for each in reloads if each.loading])),
+        'age_ms_on_probation': _ages(merge([each.on_trial for each in reloads if each.on_trial])),
         'stages_ms': _stage_times(reloads),
     }
     part.notes.append(
@@ -150,6 +180,25 @@ def _report_reloads(part: Part, rig: Rig, reloads: list[Disturbance]) -> None:
     )
     typical = sorted(reloads, key=lambda each: each.during.longest_gap_ms)[len(reloads) // 2]
     part.charts.append(_timeline(rig, typical))
+
+
+def _report_builds(part: Part, builds: list[Disturbance]) -> None:
+    during = merge([each.during for each in builds])
+    steady = merge([each.steady for each in builds])
+    gap_ms = float(np.median([each.during.longest_gap_ms for each in builds]))
+    part.targets['reload_with_build_longest_gap'] = Target(gap_ms, 'ms', GAP_MS)
+    part.targets['reload_with_build_unanswered_beyond_steady'] = Target(
+        max(0.0, float(np.median([each.excess for each in builds]))), 'frames', 0.0
+    )
+    part.figures['reload_with_build'] = {
+        'seconds': [each.window.seconds for each in builds],
+        'frames': during.frames,
+        'unanswered': during.unanswered,
+        'longest_gap_ms': [each.during.longest_gap_ms for each in builds],
+        'age_ms': _ages(during),
+        'steady_age_ms': _ages(steady),
+        'stages_ms': _stage_times(builds),
+    }
 
 
 def _report_rollbacks(part: Part, rollbacks: list[tuple[int, Disturbance]]) -> None:

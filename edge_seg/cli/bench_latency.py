@@ -1,0 +1,141 @@
+"""``edge_seg bench latency``: age of the mask, beside raw inference and a node written plainly."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edge_seg.cli.bench_log import merge, Traffic
+from edge_seg.cli.bench_naive import NaiveRig
+from edge_seg.cli.bench_part import joined, Part
+from edge_seg.cli.bench_raw import raw_inference, RawInference
+from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Series, Target
+from edge_seg.cli.bench_rig import NODE, Rig, RigPlan
+from edge_seg.cli.bench_store import good_store, SECOND
+from edge_seg.core.values import Size
+import numpy as np
+
+SIZES = (Size(640, 480), Size(1920, 1080))
+RATES_HZ = (10.0, 30.0, 60.0)
+TARGET_RATE_HZ = 30.0
+AGE_TARGETS = {Size(640, 480): 0.20, Size(1920, 1080): 0.25}
+SPREAD = 2.0
+CPU_MS = 3.0
+WATCH_S, SETTLE_S, RAW_S = 5.0, 1.0, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: our node, the plain node, and inference alone, one right after the other."""
+
+    ours: Traffic
+    naive: Traffic
+    raw: RawInference
+    cpu_ms: float
+    stages: dict[str, str]
+
+    @property
+    def ratio(self) -> float:
+        """What our node adds to inference, against what the plain one adds."""
+        return (self.ours.age_ms(50) - self.raw.ms) / (self.naive.age_ms(50) - self.raw.ms)
+
+
+def run(options: BenchOptions) -> BenchResult:
+    """Measure each size at each rate."""
+    store = good_store(options.folder / 'store')
+    plan = RigPlan(store.root, SECOND, str(options.folder / 'cache'))
+    part = Part()
+    rates = (TARGET_RATE_HZ,) if options.quick else RATES_HZ
+    curves: dict[str, list[float]] = {}
+    for size in SIZES:
+        for rate_hz in rates:
+            full = 5 if rate_hz == TARGET_RATE_HZ else 3
+            here = replace(plan, size=size, rate_hz=rate_hz)
+            runs = [_run(here, options) for _ in range(options.repeats(full, 2))]
+            _report(part, here, runs, options.say)
+            for name in ('edge_seg', 'naive', 'inference'):
+                value = _medians(runs)[name]
+                curves.setdefault(f'{size.width}x{size.height} {name}', []).append(value)
+    part.charts.append(
+        Chart(
+            title='Age of the mask at the consumer',
+            x_label='camera rate in Hz',
+            y_label='ms (median)',
+            series=tuple(Series(name, rates, tuple(values)) for name, values in curves.items()),
+        )
+    )
+    part.notes.append(
+        'Each run measures our node, the plain node of bench/naive_node.py (with the default '
+        'transport) and inference alone, one after the other; ratios are taken within a run, the '
+        'best and the worst run are dropped, and the median of the others is shown.'
+    )
+    title = 'Age of the mask, camera stamp to arrival at the consumer'
+    return joined('latency', title, [part])
+
+
+def _run(plan: RigPlan, options: BenchOptions) -> Run:
+    package = Path(plan.store).joinpath(*plan.model.split('@'))
+    with Rig(options.folder / 'ours', plan) as rig:
+        rig.start_all()
+        rig.client.rest(SETTLE_S)
+        before = rig.processes.figures(NODE)
+        ours = rig.watch(WATCH_S)
+        cpu_s = rig.processes.figures(NODE).cpu_s - before.cpu_s
+        stages = {key: text for key, text in rig.client.diagnostics.items() if '_ms.' in key}
+    with NaiveRig(options.folder / 'naive', plan) as naive_rig:
+        naive_rig.start_all()
+        naive_rig.client.rest(SETTLE_S)
+        naive = naive_rig.watch(WATCH_S)
+    raw = raw_inference(package, rate_hz=plan.rate_hz, seconds=RAW_S)
+    frames = max(1, ours.frames - ours.unanswered)
+    return Run(ours, naive, raw, cpu_s * 1e3 / frames, stages)
+
+
+def _report(part: Part, plan: RigPlan, runs: list[Run], say: Callable[[str], None]) -> None:
+    name = f'{plan.size.width}x{plan.size.height}_{plan.rate_hz:g}hz'
+    kept = trimmed(runs, lambda each: each.ratio)
+    ratio = float(np.median([each.ratio for each in kept]))
+    spread = float(np.median([each.ours.age_ms(99) / each.ours.age_ms(50) for each in kept]))
+    outside_ms = float(np.median([each.cpu_ms - each.raw.cpu_ms for each in kept]))
+    if plan.rate_hz == TARGET_RATE_HZ:
+        bound = AGE_TARGETS[plan.size]
+        part.targets[f'{name}_added_age_to_naive'] = Target(ratio, '', bound)
+        part.targets[f'{name}_age_p99_to_p50'] = Target(spread, '', SPREAD)
+        if plan.size == SIZES[0]:
+            part.targets[f'{name}_cpu_outside_inference'] = Target(outside_ms, 'ms/frame', CPU_MS)
+    part.figures[name] = {
+        **_medians(kept),
+        'added_age_to_naive': ratio,
+        'age_p99_to_p50': spread,
+        'cpu_outside_inference_ms': outside_ms,
+        'ours': _summary(merge([each.ours for each in kept])),
+        'naive': _summary(merge([each.naive for each in kept])),
+        'stages': kept[len(kept) // 2].stages,
+    }
+    medians = ', '.join(f'{key} {value:.1f}' for key, value in _medians(kept).items())
+    say(f'{name}: {medians} ms; added age {ratio:.2f} of the naive one, p99/p50 {spread:.1f}')
+
+
+def trimmed(runs: list[Run], key: Callable[[Run], float]) -> list[Run]:
+    """Drop the best and the worst run when there are three or more."""
+    ordered = sorted(runs, key=key)
+    return ordered[1:-1] if len(ordered) > 2 else ordered
+
+
+def _medians(runs: list[Run]) -> dict[str, float]:
+    return {
+        'edge_seg': float(np.median([each.ours.age_ms(50) for each in runs])),
+        'naive': float(np.median([each.naive.age_ms(50) for each in runs])),
+        'inference': float(np.median([each.raw.ms for each in runs])),
+        'inference without pause': float(np.median([each.raw.busy_ms for each in runs])),
+        'cpu': float(np.median([each.cpu_ms for each in runs])),
+        'cpu of inference': float(np.median([each.raw.cpu_ms for each in runs])),
+    }
+
+
+def _summary(traffic: Traffic) -> dict[str, Any]:
+    return {
+        'age_ms': {f'p{percent}': traffic.age_ms(percent) for percent in (50, 95, 99)},
+        'rate_hz': traffic.rate_hz,
+        'unanswered_share': traffic.unanswered_share,
+    }
