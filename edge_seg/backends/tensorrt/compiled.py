@@ -1,6 +1,5 @@
 """A model run by TensorRT, as the rest of edge_seg sees it: any thread, no CUDA."""
 
-import atexit
 from collections.abc import Sequence
 from functools import partial
 import logging
@@ -22,9 +21,6 @@ logger = logging.getLogger(__name__)
 INFER_TIMEOUT_S = 30.0
 """The first frame may load kernels for seconds; a GPU that takes longer is taken for hung."""
 CLOSE_TIMEOUT_S = 10.0
-
-_open_models: 'weakref.WeakSet[TensorRtModel]' = weakref.WeakSet()
-_exit_hook = Lock()  # taken once, for ever, by the first model
 
 
 class TensorRtModel:
@@ -54,7 +50,9 @@ class TensorRtModel:
         self._described = self._session.description
         output = self._described.output.spec
         self._result: AnyArray = np.zeros(output.shape, output.dtype)
-        _close_at_exit(self)
+        # Also when nobody closes it: on garbage collection and when the interpreter ends. A
+        # context left pushed would abort the process.
+        self._finish = weakref.finalize(self, _finish, self._owner, self._session)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -107,27 +105,14 @@ class TensorRtModel:
     def close(self) -> None:
         """Free everything after the frame that is running; twice is fine, from any thread."""
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
-            try:
-                self._owner.call(self._session.close, timeout_s=CLOSE_TIMEOUT_S)
-            except OwnerGone as error:
-                logger.error('GPU memory is not freed: %s', error)
-            if not self._owner.stop(CLOSE_TIMEOUT_S):
-                logger.error('the thread of a TensorRT model does not end')
+            self._finish()
 
 
-def _close_at_exit(model: TensorRtModel) -> None:
-    """Close a model when the interpreter ends: a context still pushed would abort it.
-
-    Registered after PyCUDA's import, hence run before PyCUDA's own.
-    """
-    _open_models.add(model)
-    if _exit_hook.acquire(blocking=False):
-        atexit.register(_close_all)
-
-
-def _close_all() -> None:
-    for model in list(_open_models):
-        model.close()
+def _finish(owner: OwnerThread, session: EngineSession) -> None:
+    try:
+        owner.call(session.close, timeout_s=CLOSE_TIMEOUT_S)
+    except OwnerGone as error:
+        logger.error('GPU memory is not freed: %s', error)
+    if not owner.stop(CLOSE_TIMEOUT_S):
+        logger.error('the thread of a TensorRT model does not end')

@@ -43,7 +43,7 @@ class OwnerThread:
         self._thread.start()
 
     def call(self, task: Callable[[], Answer], *, timeout_s: float | None = None) -> Answer:
-        """Run a task over there.
+        """Run a task over there; at once when called from over there.
 
         Args:
             task: what to run; what it raises is raised here.
@@ -52,6 +52,8 @@ class OwnerThread:
         Raises:
             OwnerGone: stopped, or the task took too long; nothing runs here from then on.
         """
+        if threading.current_thread() is self._thread:
+            return task()  # the garbage collector may close a model in the thread of another task
         with self._lock:
             if self._gone:
                 raise OwnerGone(self._gone)
@@ -76,6 +78,8 @@ class OwnerThread:
         with self._lock:
             self._gone = self._gone or 'it was stopped'
             self._tickets.put(None)
+        if threading.current_thread() is self._thread:
+            return True  # it ends after this task
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

@@ -8,8 +8,9 @@ from contract import VERSIONS
 from fake_machine import FakeMachine
 import pytest
 
-# The model flow of the runtime tests runs on the fake TensorRT too.
-sys.path.append(str(Path(__file__).parents[2] / 'runtime'))
+# The model flow of the runtime tests and the checks for real GPUs run on the fakes too.
+for folder in ('runtime', 'gpu'):
+    sys.path.append(str(Path(__file__).parents[2] / folder))
 
 
 @pytest.fixture(params=VERSIONS)

@@ -72,6 +72,10 @@ class FakeMachine:
             return error
         return FakeCudaError('the GPU is lost')
 
+    def replace_driver_function(self, name: str, function: object) -> None:
+        """Put something in the place of a function of cuda.bindings.driver."""
+        self._patch.setattr(sys.modules['cuda.bindings.driver'], name, function)
+
     def forget(self) -> None:
         """Take what a hung GPU keeps for given."""
         self.gpu = FakeGpu()

@@ -1,6 +1,7 @@
 """Engines run end to end on every version: real numbers, both CUDA layers, all memory modes."""
 
 from collections.abc import Callable
+import gc
 import itertools
 import threading
 
@@ -239,3 +240,16 @@ def test_close_waits_for_the_frame_that_runs(any_machine: Callable[..., FakeMach
     for thread in threads:
         thread.join(10.0)
     assert [text.partition(';')[0] for text in outcomes] == ['the model is closed'] * 2
+
+
+def test_a_model_that_nobody_closes_is_closed_when_it_is_collected(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine = any_machine()
+    model = TinyModel()
+    served = compiled(machine, model)
+    cycle = [served]
+    cycle.append(cycle)  # type: ignore[arg-type]
+    del served, cycle
+    gc.collect()
+    assert machine.gpu.left_over() == []

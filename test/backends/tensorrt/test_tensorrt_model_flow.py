@@ -26,7 +26,10 @@ def plan(version: str, wrong: str = '', dtype: str = 'UINT8') -> FakePlan:
     """Make a network whose score of class c is channel c of the image."""
     shape = [1, 3, HEIGHT, WIDTH]
     tensors = [
-        {'name': 'image', 'mode': 'INPUT', 'shape': shape, 'dtype': dtype, 'profiles': [[shape] * 3]},
+        {
+            'name': 'image', 'mode': 'INPUT', 'shape': shape, 'dtype': dtype,
+            'profiles': [[shape] * 3],
+        },
         {'name': 'scores', 'mode': 'OUTPUT', 'shape': shape, 'dtype': 'FLOAT'},
     ]  # fmt: skip
     return FakePlan(version, tensors, ONE_HOT, [0.0] * 3, [0.0] * 3, [1.0] * 3, wrong=wrong)

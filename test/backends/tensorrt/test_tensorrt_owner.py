@@ -109,3 +109,10 @@ def test_many_callers_each_get_their_own_answer() -> None:
         thread.join(10.0)
     assert wrong == []
     assert owner.stop(10.0)
+
+
+def test_the_owner_may_call_and_stop_itself() -> None:
+    owner = OwnerThread('owner')
+    assert owner.call(lambda: owner.call(lambda: threading.current_thread().name)) == 'owner'
+    assert owner.call(lambda: owner.stop(10.0))
+    assert owner.stop(10.0)

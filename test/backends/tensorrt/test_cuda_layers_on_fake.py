@@ -1,0 +1,64 @@
+"""The checks for real GPUs, run on the fake one: they work, and so do both layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import cuda_checks
+from edge_seg.backends.tensorrt.cuda.interface import Cuda
+from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
+from edge_seg.errors import BackendUnavailable
+from fake_machine import FakeMachine
+import pytest
+
+LAYERS = ('pycuda', 'cuda-bindings')
+
+
+@pytest.mark.parametrize('layer', LAYERS)
+@pytest.mark.parametrize('check', cuda_checks.CHECKS, ids=lambda check: check.__name__)
+def test_the_layer_works(
+    any_machine: Callable[..., FakeMachine],
+    check: Callable[[Callable[[], Cuda]], None],
+    layer: str,
+) -> None:
+    any_machine()
+    check(lambda: open_cuda(layer, 0))
+
+
+@pytest.mark.parametrize('layer', LAYERS)
+def test_a_thousand_cycles_leave_memory_flat(
+    any_machine: Callable[..., FakeMachine], layer: str
+) -> None:
+    any_machine()
+    cuda_checks.cycles(lambda: open_cuda(layer, 0), 1000)
+
+
+@pytest.mark.parametrize('layer', LAYERS)
+@pytest.mark.parametrize('call', ['init', 'retain', 'push'])
+def test_a_driver_that_refuses_is_said_to(
+    any_machine: Callable[..., FakeMachine], layer: str, call: str
+) -> None:
+    machine = any_machine()
+    machine.gpu.fail_always = {call}
+    with pytest.raises(BackendUnavailable, match='CUDA does not start'):
+        open_cuda(layer, 0)
+
+
+@pytest.mark.parametrize('wanted', ['auto', *LAYERS])
+def test_a_layer_is_chosen(any_machine: Callable[..., FakeMachine], wanted: Any) -> None:
+    any_machine()
+    assert choose_layer(wanted) == ('pycuda' if wanted == 'auto' else wanted)
+
+
+def test_a_function_that_the_driver_lacks_is_an_error(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine = any_machine()
+
+    def absent(*arguments: object) -> None:
+        raise RuntimeError('Function "cuMemGetInfo" not found')
+
+    machine.replace_driver_function('cuMemGetInfo', absent)
+    cuda = open_cuda('cuda-bindings', 0)
+    with pytest.raises(Exception, match='not found'):
+        cuda.memory()
+    cuda.close()

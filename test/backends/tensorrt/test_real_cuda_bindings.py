@@ -1,0 +1,105 @@
+"""NVIDIA's real cuda-bindings, run over a compiled driver that is not a GPU's.
+
+What the fakes of Python cannot show: that every function exists under its name, takes these
+arguments and gives back what the layer expects.
+"""
+
+from importlib.util import find_spec
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec('cuda.bindings') is not None
+    except (ImportError, ValueError):
+        return False
+
+
+@pytest.fixture(scope='module')
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile the driver; gives the folder to find it in."""
+    compiler = shutil.which('cc') or shutil.which('gcc')
+    if compiler is None:
+        pytest.skip('there is no C compiler to make a driver with')
+    folder = tmp_path_factory.mktemp('driver')
+    source, library = HERE / 'data' / 'fake_libcuda.c', folder / 'libcuda.so.1'
+    subprocess.run(
+        [compiler, '-shared', '-fPIC', '-o', library, source, '-ldl', '-lpthread'], check=True
+    )
+    return folder
+
+
+def _run(driver: Path, script: str) -> 'subprocess.CompletedProcess[str]':
+    return subprocess.run(
+        [sys.executable, '-c', textwrap.dedent(script)],
+        env={
+            **os.environ,
+            'LD_LIBRARY_PATH': str(driver),
+            'PYTHONPATH': os.pathsep.join(
+                [str(ROOT), str(ROOT / 'test' / 'gpu'), os.environ.get('PYTHONPATH', '')]
+            ),
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_the_driver_is_read_without_any_package(driver: Path) -> None:
+    done = _run(
+        driver,
+        """
+        from edge_seg.backends.tensorrt.driver import read_devices
+        print(*read_devices())
+        """,
+    )
+    assert done.stdout == 'GPU.0 (Fake, compute 8.7)\n', done.stderr
+
+
+def test_with_a_driver_alone_the_sdk_is_asked_for(driver: Path) -> None:
+    done = _run(
+        driver,
+        """
+        import sys
+        sys.modules['tensorrt'] = None
+        from edge_seg.backends.registry import create
+        found = create('tensorrt').probe()
+        print(found.available, found.reason)
+        """,
+    )
+    assert done.stdout == 'False tensorrt is not installed\n', done.stderr
+
+
+@pytest.mark.skipif(not _is_installed(), reason='cuda-bindings is not installed')
+def test_the_real_bindings_pass_every_check_and_leave_nothing(driver: Path) -> None:
+    done = _run(
+        driver,
+        """
+        import threading
+        import cuda_checks
+        from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
+        layer = choose_layer('cuda-bindings')
+        def work():
+            for check in cuda_checks.CHECKS:
+                check(lambda: open_cuda(layer, 0))
+                print(check.__name__)
+            cuda_checks.cycles(lambda: open_cuda(layer, 0), 1000)
+            print('cycles')
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        """,
+    )
+    assert done.stdout.splitlines()[-1:] == ['cycles'], done.stderr
+    assert done.stderr == ''
