@@ -1,0 +1,66 @@
+"""The building fakes against NVIDIA's bindings, and every builder call against every version."""
+
+import ast
+from pathlib import Path
+
+from contract import exists, members, VERSIONS
+from fake_builder import make_building_tensorrt
+from fake_gpu import FakeGpu
+import pytest
+
+SOURCES = sorted(
+    (Path(__file__).parents[3] / 'edge_seg' / 'backends' / 'tensorrt').glob('build*.py')
+)
+# In the building modules objects of TensorRT go by these names and no other objects do.
+OBJECTS = {
+    'builder': 'Builder', 'network': 'INetworkDefinition', 'config': 'IBuilderConfig',
+    'parser': 'OnnxParser', 'error': 'ParserError', 'profile': 'IOptimizationProfile',
+    'cache': 'ITimingCache', 'tensor': 'ITensor', 'serialised': 'IHostMemory',
+}  # fmt: skip
+MODULES = ('build_graph.py', 'build_config.py', 'build_tools.py')
+PYTHON_ERRORS = {'strerror'}
+ASKED_FIRST = {'ParserError.node_operator', 'ParserError.node_name'}
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_the_building_fake_has_nothing_that_its_version_lacks(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, has = make_building_tensorrt(FakeGpu(), version, monkeypatch), members(version)
+    seen = 0
+    for name in ('Builder', *(set(OBJECTS.values()) - {'Builder'}), 'IProgressMonitor'):
+        if name not in has:
+            assert not hasattr(module, name)
+            continue
+        for public, found in vars(getattr(module, name)).items():
+            if public.startswith('_'):
+                continue
+            seen += 1
+            kind = has[name][public]
+            assert isinstance(found, property) == (kind in ('ro', 'rw')), f'{name}.{public}'
+            if isinstance(found, property) and name != 'ITensor':
+                assert (found.fset is None) == (kind == 'ro'), f'{name}.{public}'
+    assert seen >= 30
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_every_builder_call_exists_in_every_version_or_is_asked_for_first(version: str) -> None:
+    called = set(object_members())
+    missing = {each for each in called if not exists(version, each)} - ASKED_FIRST
+    # Guarded by Sdk.has: 8.6 has no progress monitor.
+    missing -= {'IBuilderConfig.progress_monitor'} if version.startswith('8.') else set()
+    assert missing == set()
+    assert len(called) > 25
+
+
+def object_members() -> list[str]:
+    found = []
+    for path in SOURCES:
+        if path.name not in (*MODULES, 'build_engine.py'):
+            continue
+        for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+            if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+                continue
+            if node.value.id in OBJECTS and node.attr not in PYTHON_ERRORS:
+                found.append(f'{OBJECTS[node.value.id]}.{node.attr}')
+    return found

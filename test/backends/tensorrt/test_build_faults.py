@@ -1,0 +1,100 @@
+"""Every call of a build fails in turn: a readable error, no engine, nothing left on the GPU."""
+
+from collections.abc import Callable
+
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.tensorrt.build import BuildsEngines
+from edge_seg.errors import BackendUnavailable, CompileFailed
+from fake_builder import use_builder
+from fake_machine import FakeMachine, ORIN
+import pytest
+from tiny_models import TinyModel
+
+MODEL = TinyModel(dynamic=True)
+CONTINUING = (
+    'create_timing_cache', 'set_timing_cache', 'get_timing_cache', 'ITimingCache.serialize',
+    'create_engine_inspector', 'get_engine_information',
+)  # fmt: skip
+"""Failures that cost time or a word in the report, not the engine."""
+
+
+@pytest.fixture
+def building(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
+    use_builder(machine, monkeypatch)
+    monkeypatch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', lambda: (ORIN,))
+    return machine
+
+
+def build(machine: FakeMachine, layer: str = 'pycuda') -> None:
+    network = machine.folder / 'net.onnx'
+    if not network.exists():
+        MODEL.save(network)
+    extra = (('cuda', layer), ('timing_cache', str(machine.folder / 'timings')))
+    BuildsEngines().build(
+        network, MODEL.spec, CompileOptions(extra=extra), machine.folder / 'net.plan'
+    )
+
+
+@pytest.mark.parametrize('layer', ['pycuda', 'cuda-bindings'])
+def test_each_call_may_fail(building: FakeMachine, layer: str) -> None:
+    build(building, layer)
+    names = list(building.gpu.calls)
+    assert len(names) >= 14
+    engine = building.folder / 'net.plan'
+    for number, name in enumerate(names):
+        engine.unlink(missing_ok=True)
+        building.gpu.calls.clear()
+        building.gpu.fail_at = number
+        if name in CONTINUING:
+            build(building, layer)
+            assert engine.exists(), name
+        else:
+            with pytest.raises((CompileFailed, BackendUnavailable)) as caught:
+                build(building, layer)
+            assert caught.value.met, name
+            assert not engine.exists(), name
+        building.gpu.fail_at = -1
+        assert building.settled() == [], name
+
+
+@pytest.mark.parametrize('name', ['Builder', 'build_serialized_network', 'parse_from_file'])
+def test_a_failure_carries_what_tensorrt_logged(building: FakeMachine, name: str) -> None:
+    building.gpu.fail_always = {name}
+    with pytest.raises((CompileFailed, BackendUnavailable), match=rf'\[{name}\] Error Code 1'):
+        build(building)
+
+
+def test_an_engine_that_does_not_load_is_not_written(building: FakeMachine) -> None:
+    building.gpu.fail_always = {'deserialize_cuda_engine'}
+    with pytest.raises(CompileFailed, match='cannot be loaded'):
+        build(building)
+    assert not (building.folder / 'net.plan').exists()
+
+
+def test_a_folder_that_is_gone_is_an_error_and_not_a_traceback(
+    building: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('edge_seg.backends.tensorrt.build_files.os.fsync', full)
+    with pytest.raises(CompileFailed, match='No space left'):
+        build(building)
+    assert sorted(path.name for path in building.folder.iterdir()) == ['net.onnx']
+
+
+def test_a_listener_that_went_away_cancels_the_build(
+    any_machine: Callable[[str], FakeMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = any_machine('10.3.0')
+    use_builder(machine, monkeypatch)
+    monkeypatch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', lambda: (ORIN,))
+    network = MODEL.save(machine.folder / 'net.onnx')
+
+    def gone(_: object) -> bool:
+        raise BrokenPipeError(32, 'Broken pipe')
+
+    with pytest.raises(CompileFailed, match='cancelled'):
+        BuildsEngines().build_engine(
+            network, MODEL.spec, CompileOptions(), machine.folder / 'net.plan', on_progress=gone
+        )
