@@ -4,7 +4,9 @@ from collections.abc import Collection
 import os
 from pathlib import Path
 
-DOMAINS = 101  # above, ports reach into those of outgoing connections
+# Robots, tests and demos are in 0 to 101; theirs may begin after the ports were looked at. The ports
+# of those above may be taken by outgoing connections, which is why they are looked at.
+FIRST_DOMAIN, DOMAINS = 102, 98
 FIRST_PORT, PORTS_PER_DOMAIN = 7400, 250  # RTPS 2.2, 9.6.1.1
 
 
@@ -14,9 +16,9 @@ def use_free_domain() -> None:
 
 
 def free_domain(ports: Collection[int], *, near: int) -> int:
-    """Give a domain, 1 to 101, of which no port is in use; ``near`` says where to begin."""
+    """Give a domain, 102 to 199, of which no port is in use; ``near`` says where to begin."""
     taken = {(port - FIRST_PORT) // PORTS_PER_DOMAIN for port in ports}
-    candidates = [1 + (near + offset) % DOMAINS for offset in range(DOMAINS)]
+    candidates = [FIRST_DOMAIN + (near + offset) % DOMAINS for offset in range(DOMAINS)]
     return next((domain for domain in candidates if domain not in taken), candidates[0])
 
 

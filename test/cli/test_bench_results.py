@@ -1,0 +1,148 @@
+"""Targets, reports, baselines and the small sums of the benchmarks."""
+
+import json
+import math
+from pathlib import Path
+import xml.etree.ElementTree
+
+from edge_seg.cli.bench_check import baseline_of, load_baseline, regressions
+from edge_seg.cli.bench_counted_node import read_close_count
+from edge_seg.cli.bench_domain import free_domain
+from edge_seg.cli.bench_endurance import drift, slope
+from edge_seg.cli.bench_report import document, write_report
+from edge_seg.cli.bench_result import BenchResult, Chart, MeasurementFailed, Series, Target
+from edge_seg.cli.bench_svg import draw
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+CHART = Chart(
+    title='a < b',
+    x_label='s',
+    y_label='ms',
+    series=(Series('line', (0.0, 1.0), (1.0, 2.0)), Series('dots', (0.5,), (math.nan,), 'dots')),
+    bound=1.5,
+    marks=((0.5, 'swap & go'),),
+)
+
+
+def result(ratio: float = 0.2, gap_ms: float = 50.0) -> BenchResult:
+    return BenchResult(
+        'latency',
+        'Age',
+        {
+            'ratio': Target(ratio, '', 0.25),
+            'gap': Target(gap_ms, 'ms', 67.0),
+            'rate': Target(0.9, '', 0.85, 'at least'),
+        },
+        figures={'ages': (1.0, math.nan)},
+        charts=(CHART,),
+        notes=('a note',),
+    )
+
+
+@pytest.mark.parametrize(
+    ('target', 'met'),
+    [
+        (Target(67.0, 'ms', 67.0), True),
+        (Target(67.1, 'ms', 67.0), False),
+        (Target(0.85, '', 0.85, 'at least'), True),
+        (Target(0.84, '', 0.85, 'at least'), False),
+        (Target(math.nan, 'ms', 67.0), False),
+        (Target(math.nan, 'ms', 67.0, 'at least'), False),
+    ],
+)
+def test_a_target_is_met_on_its_side_of_the_limit_only(target: Target, met: bool) -> None:
+    assert target.met is met
+
+
+def test_the_json_has_one_flat_object_of_targets() -> None:
+    targets = document(result(), {})['targets']
+
+    assert targets['gap'] == {'value': 50.0, 'unit': 'ms', 'target': '<= 67 ms', 'met': True}
+    assert set(targets['rate']) == {'value', 'unit', 'target', 'met'}
+
+
+def test_a_report_is_strict_json_with_page_and_plots(tmp_path: Path) -> None:
+    paths = write_report(tmp_path, result(gap_ms=math.nan), {'environment': {'cores': '2'}})
+
+    assert [path.name for path in paths] == ['latency.json', 'latency-1.svg', 'latency.html']
+    data = json.loads(paths[0].read_text('utf-8'), parse_constant=pytest.fail)
+    assert data['targets']['gap']['value'] is None
+    assert data['figures']['ages'] == [1.0, None]
+    assert 'class="missed"' in paths[2].read_text('utf-8')
+
+
+def test_a_plot_is_well_formed_whatever_its_texts_and_gaps() -> None:
+    root = xml.etree.ElementTree.fromstring(draw(CHART))
+
+    texts = [element.text for element in root.iter('{http://www.w3.org/2000/svg}text')]
+    assert 'a < b' in texts
+    assert 'swap & go' in texts
+
+
+@pytest.mark.parametrize('values', [(), (math.nan,), (3.0,), (0.0, 0.0), (-5.0, 1e9)])
+def test_a_plot_takes_any_values(values: tuple[float, ...]) -> None:
+    x = tuple(float(index) for index in range(len(values)))
+    root = xml.etree.ElementTree.fromstring(draw(Chart('t', 'x', 'y', (Series('s', x, values),))))
+
+    assert 'nan' not in xml.etree.ElementTree.tostring(root, encoding='unicode')
+
+
+def test_a_baseline_judges_only_what_it_names_and_by_its_tolerance(tmp_path: Path) -> None:
+    path = tmp_path / 'baseline.json'
+    path.write_text(json.dumps({'ratios': baseline_of(result(), tolerance=0.3)}), 'utf-8')
+    baseline = load_baseline(path)
+
+    assert set(baseline) == {'latency/ratio', 'latency/rate'}
+    assert regressions(result(ratio=0.25), baseline) == []
+    (worse,) = regressions(result(ratio=0.27, gap_ms=1000.0), baseline)
+    assert str(worse) == 'latency/ratio: 0.27, the baseline is 0.2 (tolerance 30%)'
+
+
+def test_a_figure_that_could_not_be_measured_is_a_regression(tmp_path: Path) -> None:
+    baseline = {'latency/ratio': {'value': 0.2, 'tolerance': 0.3}}
+
+    assert regressions(result(ratio=math.nan), baseline)
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{}', '{"ratios": {"a": 1}}'])
+def test_a_broken_baseline_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / 'baseline.json'
+    path.write_text(text, 'utf-8')
+
+    with pytest.raises(MeasurementFailed, match='cannot be read'):
+        load_baseline(path)
+
+
+@given(st.floats(-100, 100), st.integers(2, 40))
+def test_the_slope_of_a_line_is_its_slope(step: float, count: int) -> None:
+    assert slope([7.0 + step * index for index in range(count)]) == pytest.approx(step, abs=1e-6)
+
+
+def test_one_outlier_does_not_move_the_slope() -> None:
+    values = [0.0] * 30
+    values[17] = 1e6
+
+    assert slope(values) == 0.0
+
+
+def test_drift_compares_the_ends() -> None:
+    assert drift([5, 5, 5, 9, 5, 5, 5, 5, 7, 7]) == 2.0
+    assert drift([5]) == 0.0
+
+
+def test_models_that_are_closed_twice_or_never_are_counted(tmp_path: Path) -> None:
+    log = tmp_path / 'models.log'
+    log.write_text('open 0\nopen 1\nclose 0\nopen 2\nclose 2\nclose 2\n', 'ascii')
+
+    count = read_close_count(log)
+
+    assert (count.opened, count.closed_once, count.open_still, count.closed_again) == (3, 1, 1, 1)
+
+
+@given(st.sets(st.integers(102, 199), max_size=97), st.integers(0, 1 << 22))
+def test_a_domain_is_free_while_one_is_left(taken: set[int], near: int) -> None:
+    ports = [7400 + 250 * domain + 11 for domain in taken]
+
+    assert free_domain(ports, near=near) not in taken
