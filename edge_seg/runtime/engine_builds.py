@@ -1,0 +1,91 @@
+"""Gives the engine of a model from the cache, and builds it when that is permitted."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+import threading
+from typing import Literal
+
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.build_progress import BuildProgress, EngineBuilding
+from edge_seg.errors import CompileFailed
+from edge_seg.models.package import ModelPackage
+from edge_seg.runtime.build_cache import BuildCache, cache_key
+from edge_seg.runtime.build_worker import BuildRequest
+from edge_seg.runtime.engine_child import OnBuild, run_build
+
+BuildMode = Literal['on_demand', 'never']
+TIMING_CACHE = 'timing_cache'
+_TIMINGS = '.timings'
+"""In the cache's folder; the dot keeps it from being counted and removed as an entry."""
+
+
+def tell_nobody(progress: BuildProgress) -> None:
+    """Ignore how far a build is."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineBuilds:
+    """Engines of one cache.
+
+    Attributes:
+        cache: where they are kept.
+        options: what they are built for.
+        mode: 'never' refuses a model without an engine, naming the command that builds it.
+        cancelled: ends the build under way and refuses further ones.
+        on_build: told how far a build is, in the calling thread.
+    """
+
+    cache: BuildCache
+    options: CompileOptions
+    mode: BuildMode
+    cancelled: threading.Event
+    on_build: OnBuild = tell_nobody
+
+    def engine(self, package: ModelPackage, backend: EngineBuilding, artifact: Path) -> Path:
+        """Give the engine of a model.
+
+        Args:
+            package: the model.
+            backend: what builds and loads it.
+            artifact: the model's file that it is built from; an engine is given back as it is.
+
+        Raises:
+            BackendUnavailable: SDK, driver or device missing.
+            CompileFailed: there is none and none may be built, or the build failed, crashed or
+                was cancelled.
+            IncompatibleModel: the artifact is not what the manifest says.
+            StoreError: the cache cannot be used.
+        """
+        suffix = backend.prebuilt_suffix
+        if artifact.suffix == suffix:
+            return artifact
+        spec = package.manifest.spec
+        parts = backend.build_key_parts(artifact, spec, self.options)
+        key = cache_key((package.manifest_sha256, backend.name, *parts))
+        entry = self.cache.entry(key, suffix)
+        if self.cache.use(entry):
+            return entry
+        if self.mode == 'never':
+            raise CompileFailed(
+                f'{package.identity} has no {backend.name} engine for this machine, '
+                'and building takes minutes',
+                remedy=f'run once: {backend.build_command(package.identity, self.options)}; '
+                'or set build: on_demand',
+            )
+        with self.cache.building(entry, cancelled=self.cancelled):
+            if not self.cache.use(entry):  # another node may have built it meanwhile
+                self._build(package, backend.name, artifact, entry)
+                self.cache.trim()
+        return entry
+
+    def _build(self, package: ModelPackage, backend: str, artifact: Path, entry: Path) -> None:
+        extra = self.options.extra
+        if TIMING_CACHE not in dict(extra):
+            extra = (*extra, (TIMING_CACHE, str(entry.with_name(_TIMINGS))))
+        options = replace(self.options, extra=extra)
+        run_build(
+            BuildRequest(backend, package.path, artifact, entry, options),
+            identity=package.identity,
+            cancelled=self.cancelled,
+            on_build=self.on_build,
+        )
