@@ -1,7 +1,8 @@
 """``edge_seg model``: the group, and the commands that only look: list, show, verify."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,20 @@ from edge_seg.cli.model_view import (
     show_pairs,
     show_table,
     size_of,
-    store_option,
+    stores_option,
 )
 from edge_seg.errors import EdgeSegError, ModelError, ModelNotFound
+from edge_seg.models.layered import LayeredEntry, LayeredStore, Origin
 from edge_seg.models.manifest import Manifest
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.signature import check_signature, SignaturePolicy, SignatureReport
-from edge_seg.models.store import ModelStore, StoreEntry
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    'list': ('edge_seg.cli.model:list_models', 'List what is in the store.'),
+    'list': ('edge_seg.cli.model:list_models', 'List the models that are there.'),
     'show': ('edge_seg.cli.model:show', 'Show what a model declares.'),
     'add': ('edge_seg.cli.model_add:add', 'Publish a model file, or a folder with a manifest.'),
     'fuse': ('edge_seg.cli.model_fuse:fuse', 'Put normalisation and argmax into the graph.'),
+    'build-engine': ('edge_seg.cli.model_build:build_engine', 'Build the TensorRT engine here.'),
     'verify': ('edge_seg.cli.model:verify', 'Check digests and signatures.'),
     'keygen': ('edge_seg.cli.model_sign:keygen', 'Make a pair of keys for signing.'),
     'sign': ('edge_seg.cli.model_sign:sign', 'Sign a model.'),
@@ -50,42 +52,48 @@ def command() -> None:
 
 @click.command('list')
 @click.argument('name', required=False)
-@store_option
+@stores_option
 @json_option
-def list_models(name: str | None, store: ModelStore, as_json: bool) -> int:
-    """List what is in the store, bad entries with the reason; or only what is under NAME."""
-    entries = [e for e in store.entries() if name in (None, e.name)]
-    leftovers = store.leftovers() if name is None else ()
-    if name is not None and not entries:
-        raise ModelNotFound(f'there is no model {name!r} in {store.root}')
+def list_models(name: str | None, stores: LayeredStore, as_json: bool) -> int:
+    """List what is in the store and what came with the package, or only what is under NAME.
+
+    Bad entries are listed with the reason.
+    """
+    listed = [one for one in stores.entries() if name in (None, one.entry.name)]
+    leftovers = stores.own.leftovers() if name is None else ()
+    places = ' and '.join(str(root) for root in stores.roots)
+    if name is not None and not listed:
+        raise ModelNotFound(f'there is no model {name!r} in {places}')
     if as_json:
+        own, *installed = (str(root) for root in stores.roots)
         show_json(
             {
-                'store': str(store.root),
-                'models': [_entry_document(entry) for entry in entries],
+                'store': own,
+                'installed': installed[0] if installed else None,
+                'models': [_entry_document(one) for one in listed],
                 'leftovers': [{'path': str(i.path), 'abandoned': i.abandoned} for i in leftovers],
             }
         )
         return 0
-    if not entries and not leftovers:
-        click.echo(f'{store.root} has no models; add one with edge_seg model add FILE')
+    if not listed and not leftovers:
+        click.echo(f'{places}: no models; add one with edge_seg model add FILE')
         return 0
-    rows = [_entry_row(entry) for entry in entries]
+    rows = [_entry_row(one) for one in listed]
     for leftover in leftovers:
         state = 'left by a publisher that died; edge_seg model prune removes it'
         text = state if leftover.abandoned else 'is being published'
-        rows.append([leftover.path.name, '', '', '', '', '', text])
-    show_table(['NAME', 'VERSION', 'LABELS', 'FORMATS', 'SIZE', 'SIGNED', 'STATE'], rows)
+        rows.append([leftover.path.name, '', Origin.STORE.value, '', '', '', '', text])
+    show_table(['NAME', 'VERSION', 'WHERE', 'LABELS', 'FORMATS', 'SIZE', 'SIGNED', 'STATE'], rows)
     return 0
 
 
 @click.command()
 @click.argument('model')
-@store_option
+@stores_option
 @json_option
-def show(model: str, store: ModelStore, as_json: bool) -> int:
+def show(model: str, stores: LayeredStore, as_json: bool) -> int:
     """Show what MODEL declares."""
-    package = store.resolve(model)
+    package = stores.resolve(model)
     if as_json:
         show_json(_package_document(package))
         return 0
@@ -95,7 +103,7 @@ def show(model: str, store: ModelStore, as_json: bool) -> int:
 
 @click.command()
 @click.argument('models', nargs=-1)
-@store_option
+@stores_option
 @click.option(
     '--trusted-key',
     'trusted_keys',
@@ -110,22 +118,22 @@ def show(model: str, store: ModelStore, as_json: bool) -> int:
 @json_option
 def verify(
     models: tuple[str, ...],
-    store: ModelStore,
+    stores: LayeredStore,
     trusted_keys: tuple[Path, ...],
     hmac_secret: Path | None,
     require_signature: bool,
     as_json: bool,
 ) -> int:
-    """Check digests and signatures of MODELS; of everything in the store without any."""
+    """Check digests and signatures of MODELS; of everything that is there without any."""
     policy = SignaturePolicy(require_signature, trusted_keys, hmac_secret)
     if models:
-        results = [_verified(store, model, policy) for model in models]
+        results = [_verified(model, partial(stores.resolve, model), policy) for model in models]
     else:
-        results = [_verified_entry(store, entry, policy) for entry in store.entries()]
+        results = [_verified_entry(one, policy) for one in stores.entries()]
     if as_json:
         show_json([document for document, _ in results])
     elif not results:
-        click.echo(f'{store.root} has no models')
+        click.echo(f'{" and ".join(str(root) for root in stores.roots)}: no models')
     for document, _ in results if not as_json else ():
         if document['ok']:
             click.echo(f'ok   {document["model"]}: {document["detail"]}')
@@ -135,21 +143,21 @@ def verify(
     return 0 if not codes else NOT_FOUND if set(codes) == {NOT_FOUND} else max(codes)
 
 
-def _verified_entry(
-    store: ModelStore, entry: StoreEntry, policy: SignaturePolicy
-) -> tuple[dict[str, Any], int]:
-    if entry.package is not None:
-        return _verified(store, entry.identity, policy)
+def _verified_entry(listed: LayeredEntry, policy: SignaturePolicy) -> tuple[dict[str, Any], int]:
+    entry = listed.entry
+    package = entry.package
+    if package is not None:
+        return _verified(entry.identity, lambda: package, policy)
     model = entry.identity if entry.name else entry.version
     return {'model': model, 'ok': False, 'signature': '', 'detail': entry.reason}, INVALID
 
 
 def _verified(
-    store: ModelStore, model: str, policy: SignaturePolicy
+    model: str, open_it: Callable[[], ModelPackage], policy: SignaturePolicy
 ) -> tuple[dict[str, Any], int]:
     document: dict[str, Any] = {'model': model, 'ok': False, 'signature': ''}
     try:
-        package = store.resolve(model)
+        package = open_it()
         document['model'] = package.identity
         with progress_bar(package.identity) as progress:
             verify_artifacts(package, progress)
@@ -173,7 +181,8 @@ def _in_words(report: SignatureReport) -> str:
     return f'signed with {report.algorithm} key {report.key_id} ({trust})'
 
 
-def _entry_row(entry: StoreEntry) -> list[str]:
+def _entry_row(listed: LayeredEntry) -> list[str]:
+    entry, where = listed.entry, listed.origin.value
     formats, size = '', ''
     if entry.package is not None:
         manifest = entry.package.manifest
@@ -181,14 +190,18 @@ def _entry_row(entry: StoreEntry) -> list[str]:
         size = in_bytes(size_of(entry.path, manifest))
     signed = 'yes' if entry.signed else 'no'
     labels = ', '.join(entry.labels)
-    state = entry.reason or 'ok'
-    return [entry.name or '-', entry.version, labels, formats, size, signed, state]
+    state = f'hidden by {entry.identity} of the store' if listed.hidden else 'ok'
+    state = entry.reason or state
+    return [entry.name or '-', entry.version, where, labels, formats, size, signed, state]
 
 
-def _entry_document(entry: StoreEntry) -> dict[str, Any]:
+def _entry_document(listed: LayeredEntry) -> dict[str, Any]:
+    entry = listed.entry
     document: dict[str, Any] = {
         'name': entry.name,
         'version': entry.version,
+        'where': listed.origin.value,
+        'hidden': listed.hidden,
         'path': str(entry.path),
         'ok': entry.package is not None,
         'reason': entry.reason,

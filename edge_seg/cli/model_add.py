@@ -12,14 +12,14 @@ from edge_seg.backends.file_info import FoundTensor
 from edge_seg.cli.model_assemble import assemble, DEFAULT_AGREEMENT, Extras, FORMATS, plan_version
 from edge_seg.cli.model_draft import draft, GivenOptions
 from edge_seg.cli.model_questions import Interview, Question, to_text
-from edge_seg.cli.model_view import json_option, progress_bar, show_json, store_option
+from edge_seg.cli.model_view import json_option, progress_bar, show_json, stores_option
 from edge_seg.core.values import ArtifactFormat, ModelSpec
+from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import MANIFEST_NAME
 from edge_seg.models.package import ModelPackage
 from edge_seg.models.publication import Submission, submission_from
 from edge_seg.models.reference import is_version, version_key
 from edge_seg.models.signature import ed25519_signature, encoded
-from edge_seg.models.store import ModelStore
 
 NETWORK_OPTIONS = (
     ('--input-name', 'Input tensor, when there are several.'),
@@ -46,9 +46,9 @@ def network_options(function: Any) -> Any:
 
 @click.command()
 @click.argument('source', type=click.Path(exists=True, path_type=Path))
-@store_option
+@stores_option
 @click.option('--name', help='Name in the store; default: from the file name.')
-@click.option('--version', help='Default: the one after the highest in the store.')
+@click.option('--version', help='Default: the one after the highest.')
 @click.option('--licence', '--license', help='SPDX identifier or short text.')
 @click.option('--description', default='', help='Free text.')
 @click.option('--provenance', multiple=True, metavar='KEY=VALUE', help='May be repeated.')
@@ -75,7 +75,7 @@ def network_options(function: Any) -> Any:
 @json_option
 def add(
     source: Path,
-    store: ModelStore,
+    stores: LayeredStore,
     key: Path | None,
     label: str | None,
     as_json: bool,
@@ -90,26 +90,30 @@ def add(
         _refuse_options(given)
         submission = submission_from(source if source.is_dir() else source.parent)
     else:
-        submission = _submission(source, store, given)
+        submission = _submission(source, stores, given)
     if key is not None:
         signature = ed25519_signature(submission.manifest, key)
         submission = replace(submission, signature=encoded(signature))
     with progress_bar('publishing') as progress:
-        package = store.publish(submission, progress=progress)
+        package = stores.own.publish(submission, progress=progress)
     if label is not None:
-        store.set_label(package.manifest.spec.name, label, package.manifest.spec.version)
+        stores.own.set_label(package.manifest.spec.name, label, package.manifest.spec.version)
     _report(package, as_json)
 
 
-def next_version(store: ModelStore, name: str) -> str:
-    """Return the version after the highest folder of a model: 3 after 2, 1.2.4 after 1.2.3."""
-    present = [entry.version for entry in store.entries() if entry.name == name]
+def next_version(stores: LayeredStore, name: str) -> str:
+    """Return the version after the highest folder of a model: 3 after 2, 1.2.4 after 1.2.3.
+
+    What came with the package counts: a version should not mean two models.
+    """
+    entries = [listed.entry for listed in stores.entries()]
+    present = [entry.version for entry in entries if entry.name == name]
     highest = max(filter(is_version, present), key=version_key, default='0')
     head, _, last = highest.rpartition('.')
     return f'{head}.{int(last) + 1}' if head else str(int(last) + 1)
 
 
-def _submission(source: Path, store: ModelStore, given: dict[str, Any]) -> Submission:
+def _submission(source: Path, stores: LayeredStore, given: dict[str, Any]) -> Submission:
     interview = Interview(interactive=sys.stdin.isatty())
     kind = FORMATS.get(source.suffix.lower())
     if kind is None:
@@ -123,7 +127,7 @@ def _submission(source: Path, store: ModelStore, given: dict[str, Any]) -> Submi
         Question('--licence', 'licence, e.g. Apache-2.0', to_text), given['licence']
     )
     version = interview.ask(
-        Question('--version', 'version', to_text, next_version(store, name or '')),
+        Question('--version', 'version', to_text, next_version(stores, name or '')),
         given['version'],
     )
     interview.close()

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import click
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.registry import AUTO
-from edge_seg.cli.model_view import store_option
+from edge_seg.cli.model_view import stores_option
 from edge_seg.core.values import ArtifactFormat, DecodedImage, LabelArray, ModelSpec
 from edge_seg.errors import IncompatibleModel
 from edge_seg.models.fusing import fuse as fuse_file
@@ -19,7 +19,6 @@ from edge_seg.models.manifest import Artifact, ArtifactFile, MANIFEST_NAME
 from edge_seg.models.manifest_writer import dump_manifest
 from edge_seg.models.package import ModelPackage, open_package, verify_artifacts
 from edge_seg.models.reference import is_version
-from edge_seg.models.store import ModelStore
 from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
 from edge_seg.runtime.stopwatch import Stopwatch
 import numpy as np
@@ -35,8 +34,8 @@ MIN_AGREEMENT = 0.999
 @click.option(
     '--keep-scores', is_flag=True, help='Fuse the input only: masks keep their confidence.'
 )
-@store_option
-def fuse(model: str, version: str, keep_scores: bool, store: ModelStore) -> None:
+@stores_option
+def fuse(model: str, version: str, keep_scores: bool, stores: LayeredStore) -> None:
     """Put uint8 input, normalisation and argmax into the graph of MODEL.
 
     The new version takes camera pixels as they are and gives class ids, the same as before; both
@@ -44,21 +43,21 @@ def fuse(model: str, version: str, keep_scores: bool, store: ModelStore) -> None
     """
     if not is_version(version):
         raise click.BadParameter(f'{version!r} is neither an integer nor MAJOR.MINOR.PATCH')
-    package = store.resolve(model)
+    package = stores.resolve(model)
     verify_artifacts(package)
     source = package.artifact_for([ArtifactFormat.ONNX])
     with TemporaryDirectory() as name:
         folder = Path(name)
         spec = fuse_file(source, folder / FILE, package.manifest.spec, keep_scores=keep_scores)
         _write_manifest(package, replace(spec, version=version), folder)
-        agreement = _agreement(store, package, open_package(folder))
+        agreement = _agreement(stores, package, open_package(folder))
         if agreement < MIN_AGREEMENT:
             raise IncompatibleModel(
                 f'the fused model gives the same class on {agreement:.2%} of the pixels',
                 expected=f'{MIN_AGREEMENT:.1%}; it is not published',
                 remedy='the manifest may declare another normalisation or output than is true',
             )
-        published = store.publish(folder)
+        published = stores.own.publish(folder)
     click.echo(f'{published.identity} is published; {agreement:.2%} of its pixels are the same')
 
 
@@ -82,10 +81,10 @@ def _write_manifest(package: ModelPackage, spec: ModelSpec, folder: Path) -> Non
             shutil.copyfile(package.path_of(sample), target)
 
 
-def _agreement(store: ModelStore, original: ModelPackage, fused: ModelPackage) -> float:
+def _agreement(stores: LayeredStore, original: ModelPackage, fused: ModelPackage) -> float:
     """Give the share of pixels on which two models agree, over pictures of noise and slopes."""
     options = CandidateOptions(AUTO, CompileOptions(precision='fp32'), warmup_runs=1)
-    factory = CandidateFactory(LayeredStore(store), options)
+    factory = CandidateFactory(stores, options)
     masks: list[list[LabelArray]] = []
     for package in (original, fused):
         prepared = factory.prepare(package, on_stage=lambda stage: None)

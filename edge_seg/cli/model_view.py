@@ -1,4 +1,4 @@
-"""How the model commands show things: tables, JSON, progress bars; and the store option."""
+"""How the model commands show things: tables, JSON, progress bars; and the store options."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,22 +8,34 @@ import sys
 from typing import Any, TypeVar
 
 import click
+from edge_seg.models.layered import open_stores
 from edge_seg.models.manifest import Manifest
 from edge_seg.models.package import Progress
+from edge_seg.models.share import share_path
 from edge_seg.models.store import default_store_root, ModelStore
 
 Function = TypeVar('Function', bound=Callable[..., Any])
+STORE_HELP = 'Model store; default: $EDGE_SEG_STORE, else ~/.local/share/edge_seg/models.'
 NOT_A_TERMINAL_COLUMNS = 10_000
 """No line is folded in a pipe."""
 
 
 def store_option(function: Function) -> Function:
-    """Give a command the option --store; it takes a parameter ``store``, a ModelStore."""
+    """Give a command that writes the option --store; it takes ``store``, a ModelStore."""
+    return click.option('--store', metavar='FOLDER', callback=_to_store, help=STORE_HELP)(function)
+
+
+def stores_option(function: Function) -> Function:
+    """Give a command that reads the option --store; it takes ``stores``, a LayeredStore.
+
+    They are those of a node whose parameter model_store is the option.
+    """
     return click.option(
         '--store',
+        'stores',
         metavar='FOLDER',
-        callback=_to_store,
-        help='Model store; default: $EDGE_SEG_STORE, else ~/.local/share/edge_seg/models.',
+        callback=_to_stores,
+        help=f'{STORE_HELP} Without it, models installed with the package are seen too.',
     )(function)
 
 
@@ -97,3 +109,7 @@ def size_of(folder: Path, manifest: Manifest) -> int:
 
 def _to_store(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
     return ModelStore(Path(value) if value else default_store_root())
+
+
+def _to_stores(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+    return open_stores(value or '', own=default_store_root(), installed=share_path('models'))

@@ -41,8 +41,19 @@ def store_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def installed_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put an empty store in the place of the models that came with the package."""
+    root = tmp_path / 'installed'
+    monkeypatch.setattr('edge_seg.cli.model_view.share_path', lambda *_parts: root)
+    return root
+
+
+@pytest.fixture
 def run(
-    store_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    store_root: Path,
+    installed_root: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
     def run_words(*words: object, typed: str | None = None) -> Result:
         stdin = io.StringIO() if typed is None else Terminal(typed)

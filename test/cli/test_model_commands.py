@@ -20,7 +20,7 @@ def fields(table: str) -> list[list[str]]:
 def test_an_empty_store_says_how_to_fill_it(run: Run) -> None:
     result = run('model', 'list')
     assert (result.code, result.err) == (0, '')
-    assert 'has no models; add one with edge_seg model add FILE' in result.out
+    assert 'no models; add one with edge_seg model add FILE' in result.out
 
 
 def test_the_list_shows_good_and_bad_entries(run: Run, add: Run, store_root: Path) -> None:
@@ -31,12 +31,12 @@ def test_the_list_shows_good_and_bad_entries(run: Run, add: Run, store_root: Pat
     result = run('model', 'list')
     assert result.code == 0
     header, bad, good, left = fields(result.out)
-    assert header == ['NAME', 'VERSION', 'LABELS', 'FORMATS', 'SIZE', 'SIGNED', 'STATE']
-    assert bad[:3] == ['floor', '1', 'no']
+    assert header == ['NAME', 'VERSION', 'WHERE', 'LABELS', 'FORMATS', 'SIZE', 'SIGNED', 'STATE']
+    assert bad[:4] == ['floor', '1', 'store', 'no']
     assert 'has 3 bytes' in result.out
-    assert good[:4] == ['floor', '2', 'stable', 'onnx']
+    assert good[:5] == ['floor', '2', 'store', 'stable', 'onnx']
     assert good[-1] == 'ok'
-    assert left[0] == 'publish-floor-3.1234'
+    assert left[:2] == ['publish-floor-3.1234', 'store']
     assert 'left by a publisher that died' in result.out
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge_seg.errors import ModelNotFound, StoreError
-from edge_seg.models.layered import LayeredStore, open_stores
+from edge_seg.models.layered import LayeredStore, open_stores, Origin
 from edge_seg.models.store import ModelStore
 import pytest
 
@@ -47,6 +47,34 @@ def test_a_broken_model_is_not_replaced_by_an_installed_one(
 def test_an_unknown_model_is_not_found(layers: LayeredStore) -> None:
     with pytest.raises(ModelNotFound, match="no model 'sky'"):
         layers.resolve('sky')
+
+
+def test_what_no_store_has_is_looked_for_in_all(tmp_path: Path, layers: LayeredStore) -> None:
+    with pytest.raises(ModelNotFound) as unknown:
+        layers.resolve('sky')
+    with pytest.raises(ModelNotFound) as version:
+        layers.resolve('floor@9')
+
+    places = f'in {tmp_path / "own"} or {tmp_path / "installed"}'
+    assert unknown.value.met == f"there is no model 'sky' {places}"
+    assert unknown.value.expected == 'one of floor, person'
+    assert version.value.met == f'floor has no version 9 {places}'
+    assert version.value.expected == 'one of 3, 1'
+
+
+def test_entries_say_where_they_lie_and_whether_they_can_be_reached(
+    tmp_path: Path, layers: LayeredStore, make_model: Make
+) -> None:
+    ModelStore(tmp_path / 'installed').publish(make_model('floor', 3))
+
+    listed = [(one.entry.identity, one.origin, one.hidden) for one in layers.entries()]
+
+    assert listed == [
+        ('floor@3', Origin.STORE, False),
+        ('floor@1', Origin.INSTALLED, False),
+        ('floor@3', Origin.INSTALLED, True),
+        ('person@1', Origin.INSTALLED, False),
+    ]
 
 
 def test_a_model_hidden_by_another_is_named_by_its_path(
