@@ -77,7 +77,7 @@ class Operator:
 
     def __init__(self, process: SegmentationProcess) -> None:
         self._process = process
-        self._name = f'{process.namespace}/segmentation'
+        self._name = self.full_name('segmentation')
         self._frame_ids = (f'camera_{number}' for number in itertools.count(1))
         self._changed = threading.Condition()  # notified when anything arrives
         self._context = Context()
@@ -105,6 +105,15 @@ class Operator:
         self._thread.join(PATIENCE_S)
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the node."""
+        return self._process.namespace
+
+    def full_name(self, name: str) -> str:
+        """Complete a name in the node's namespace."""
+        return f'{self.namespace}/{name}'
 
     # Waiting
 
@@ -191,7 +200,7 @@ class Operator:
     def listen(
         self, topic: str, message_type: Any = Image, qos: QoSProfile = RELIABLE
     ) -> 'Listener':
-        """Subscribe to a topic of the node, or to any with a leading slash."""
+        """Subscribe to a topic of the node, or to any by its full name."""
         name = topic if topic.startswith('/') else f'{self._name}/{topic}'
         listener = Listener(self, name, message_type, qos)
         self._opened.callback(listener.close)
@@ -205,11 +214,13 @@ class Operator:
         name: str = '',
         topic: str = '',
     ) -> 'Camera':
-        """Publish on the node's image topic, from another node when it gets a ``name``."""
+        """Publish on the node's image topic, or on another one of its namespace.
+
+        With a ``name`` the publisher gets a node of its own, in that namespace.
+        """
         if not topic:
-            own = 'image/compressed' if message_type is CompressedImage else 'image'
-            topic = f'{self._process.namespace}/{own}'
-        camera = Camera(self, topic, message_type, qos, name)
+            topic = 'image/compressed' if message_type is CompressedImage else 'image'
+        camera = Camera(self, self.full_name(topic), message_type, qos, name)
         self._opened.callback(camera.close)
         return camera
 
@@ -360,7 +371,9 @@ class Camera:
         self._operator = operator
         self._node = operator.node
         if name:
-            self._node = rclpy.create_node(name, context=operator.node.context)
+            self._node = rclpy.create_node(
+                name, namespace=operator.namespace, context=operator.node.context
+            )
         self._own = bool(name)
         self._publisher: Any = self._node.create_publisher(message_type, topic, qos)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, ExitStack
+import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from operator_node import Operator
 import pytest
 from segmentation_process import dds_environment, SegmentationProcess
 
+_numbers = itertools.count(1)
 Start = Callable[..., tuple[SegmentationProcess, Operator]]
 
 
@@ -17,7 +20,9 @@ Start = Callable[..., tuple[SegmentationProcess, Operator]]
 def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
     """Give a function that starts nodes; all are ended at the end.
 
-    Defaults suit tests: frames do not grow stale on a busy machine, diagnostics come often.
+    Each has a namespace of its own, by which it is told apart from all others that may run in this
+    ROS domain; ``below`` continues it. Defaults suit tests: frames do not grow stale on a busy
+    machine, diagnostics come often.
     """
     with ExitStack() as ends, pytest.MonkeyPatch.context() as patch:
         for name, value in dds_environment().items():
@@ -26,7 +31,7 @@ def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
 
         def start(
             *,
-            namespace: str = '',
+            below: str = '',
             remappings: dict[str, str] | None = None,
             environment: dict[str, str] | None = None,
             **parameters: Any,
@@ -45,7 +50,7 @@ def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
             process = SegmentationProcess(
                 folder,
                 {name: value for name, value in values.items() if value is not None},
-                namespace=namespace,
+                namespace=f'/test_{os.getpid()}_{next(_numbers)}{below}',
                 remappings=remappings,
                 environment={'OMP_NUM_THREADS': '1', **(environment or {})},
             )

@@ -39,19 +39,17 @@ class SegmentationProcess:
         folder: Path,
         parameters: Mapping[str, Any],
         *,
-        namespace: str = '',
+        namespace: str,
         remappings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.namespace = namespace
         self.ended_within_s = 0.0
-        stem = namespace.strip('/').replace('/', '_') or 'segmentation'
+        stem = namespace.strip('/').replace('/', '_')
         self._log = folder / f'{stem}.log'
         file = folder / f'{stem}.yaml'
         file.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(parameters)}}), 'utf-8')
-        arguments = ['--ros-args', '--params-file', str(file)]
-        if namespace:
-            arguments += ['-r', f'__ns:={namespace}']
+        arguments = ['--ros-args', '--params-file', str(file), '-r', f'__ns:={namespace}']
         for name, new_name in (remappings or {}).items():
             arguments += ['-r', f'{name}:={new_name}']
         with self._log.open('wb') as log:

@@ -135,25 +135,23 @@ def test_an_unstamped_frame_is_not_stale(operator: Operator) -> None:
 
 def test_what_the_frames_are_waiting_for_is_said(operator: Operator) -> None:
     masks = operator.listen('mask')
-    report = operator.report_saying('nothing publishes on /image')
+    report = operator.report_saying(f'nothing publishes on {operator.full_name("image")}')
     assert report.level == 1
     assert report.values['why_no_mask'] == report.message
 
     camera = operator.camera()
-    report = operator.report_saying('no frame on /image for')
+    report = operator.report_saying(f'no frame on {operator.full_name("image")} for')
     assert report.level == 1
     assert_answers(camera, masks)
 
 
 def test_names_are_remapped(start_node: Start) -> None:
-    _, operator = start_node(
-        remappings={'image': '/front/image_raw', '/segmentation/mask': '/front/mask'}
-    )
+    _, operator = start_node(remappings={'image': 'front/image_raw', '~/mask': 'front/mask'})
     operator.start()
-    camera = operator.camera(topic='/front/image_raw')
-    masks = operator.listen('/front/mask')
+    camera = operator.camera(topic='front/image_raw')
+    masks = operator.listen(operator.full_name('front/mask'))
     assert_answers(camera, masks)
-    assert operator.next_report().values['topic'] == '/front/image_raw'
+    assert operator.next_report().values['topic'] == operator.full_name('front/image_raw')
 
 
 class SimulatedClock:

@@ -184,7 +184,7 @@ def test_diagnostics_say_what_an_operator_asks(
         'state': 'active',
         'model': 'colours@1',
         'backend': 'openvino',
-        'topic': '/image',
+        'topic': operator.full_name('image'),
         'publishers': '1',
         'reliability': 'reliable',
         'why_no_mask': '',
@@ -214,7 +214,7 @@ def on_mask(mask):
 
 rclpy.init()
 node = rclpy.create_node('stranger')
-node.create_subscription(Image, '/segmentation/mask', on_mask, 1)
+node.create_subscription(Image, sys.argv[1], on_mask, 1)
 rclpy.spin(node)
 """
 
@@ -225,7 +225,7 @@ def test_a_process_with_nothing_but_rclpy_receives_masks(
     environment = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
     frame: Image = rgb8(VIEW)
     with subprocess.Popen(
-        [sys.executable, '-c', STRANGER],
+        [sys.executable, '-c', STRANGER, operator.full_name('segmentation/mask')],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,

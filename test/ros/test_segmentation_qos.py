@@ -72,7 +72,7 @@ def test_auto_fits_a_camera_that_is_there_already(
     camera = operator.camera(qos=qos)
     assert operator.change('configure')
     operator.until(
-        lambda: len(operator.node.get_publishers_info_by_topic('/image')) == 1, 'the camera'
+        lambda: operator.node.count_publishers(operator.full_name('image')) == 1, 'the camera'
     )
     assert operator.change('activate')
     until_subscribed(operator, reliability)
@@ -118,5 +118,5 @@ def test_masks_are_offered_as_asked(
     operator.start()
     masks = operator.listen('mask', qos=BEST_EFFORT)
     assert_answers(operator.camera(), masks)
-    found = operator.node.get_publishers_info_by_topic('/segmentation/mask')
+    found = operator.node.get_publishers_info_by_topic(operator.full_name('segmentation/mask'))
     assert [info.qos_profile.reliability for info in found] == [offered]
