@@ -14,6 +14,7 @@ from edge_seg.core.values import ModelSpec
 class BuildsEngines:
     """The part of ``TensorRtBackend`` that builds; it is an ``EngineBuilding``."""
 
+    name = 'tensorrt'
     prebuilt_suffix = '.plan'
 
     def build(

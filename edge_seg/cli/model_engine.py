@@ -1,0 +1,76 @@
+"""Where a built engine goes: a file, or a new version of its model."""
+
+from dataclasses import replace
+import hashlib
+from pathlib import Path
+import shutil
+from tempfile import TemporaryDirectory
+
+from edge_seg.backends.tensorrt.build_files import write_whole
+from edge_seg.backends.tensorrt.engine_key import EngineRecord, read_record, record_path
+from edge_seg.core.values import ArtifactFormat
+from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, MANIFEST_NAME
+from edge_seg.models.manifest_writer import dump_manifest
+from edge_seg.models.package import ModelPackage
+from edge_seg.models.store import ModelStore
+
+
+def take_engine(engine: Path, out: Path) -> Path:
+    """Copy an engine and its record to a file of the operator's.
+
+    Raises:
+        OSError: the folder cannot be written or is full.
+    """
+    write_whole(record_path(out), record_path(engine).read_bytes())
+    write_whole(out, engine.read_bytes())
+    return out
+
+
+def publish_engine(
+    store: ModelStore, package: ModelPackage, engine: Path, version: str
+) -> ModelPackage:
+    """Publish a version of a model that has the engine beside the files it had before.
+
+    Other backends keep serving from those, and another machine can build from them. A package
+    holds one file for an engine, so what it was built for stands in the provenance; TensorRT
+    itself refuses it elsewhere.
+
+    Raises:
+        StoreError: the version is there already, or the store cannot be written to.
+    """
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        manifest = package.manifest
+        for file in manifest.files():
+            target = folder / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(package.path_of(file), target)
+        plan = folder / f'{manifest.spec.name}.plan'
+        shutil.copyfile(engine, plan)
+        added = _with_engine(package, _described(plan), read_record(engine), version)
+        (folder / MANIFEST_NAME).write_bytes(dump_manifest(added))
+        return store.publish(folder)
+
+
+def _with_engine(
+    package: ModelPackage, file: ArtifactFile, record: EngineRecord | None, version: str
+) -> Manifest:
+    manifest = package.manifest
+    others = [a for a in manifest.artifacts if a.format is not ArtifactFormat.TENSORRT_ENGINE]
+    fields = [*manifest.provenance.fields, ('engine_built_from', package.identity)]
+    if record is not None:
+        machine = record.key.machine
+        made_for = f'{machine.device}, compute {machine.compute_capability}'
+        fields.append(('engine_built_for', f'TensorRT {machine.tensorrt}, {made_for}'))
+        fields.append(('engine_precision', record.key.precision))
+    return replace(
+        manifest,
+        spec=replace(manifest.spec, version=version),
+        artifacts=(*others, Artifact(ArtifactFormat.TENSORRT_ENGINE, (file,))),
+        provenance=replace(manifest.provenance, fields=tuple(fields)),
+    )
+
+
+def _described(path: Path) -> ArtifactFile:
+    content = path.read_bytes()
+    return ArtifactFile(path.name, hashlib.sha256(content).hexdigest(), len(content))
