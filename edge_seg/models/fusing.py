@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from edge_seg.core.values import InputSpec, MAX_CLASSES_8, ModelSpec, OutputKind, OutputSpec
-from edge_seg.errors import CompileFailed, IncompatibleModel
+from edge_seg.errors import BackendUnavailable, CompileFailed, IncompatibleModel
 import numpy as np
 
 if TYPE_CHECKING:
@@ -42,10 +42,15 @@ def fuse(source: Path, target: Path, spec: ModelSpec, *, keep_scores: bool) -> M
         IncompatibleModel: the graph is not what ``spec`` says, normalises already, or cannot be
             fused.
         CompileFailed: the file cannot be read or written, or the result is not valid ONNX.
+        BackendUnavailable: the package onnx is not installed; a robot does not need it.
     """
-    from google.protobuf.message import DecodeError
-    import onnx  # a tool of the workshop: a robot does not need it
-
+    try:
+        from google.protobuf.message import DecodeError
+        import onnx
+    except ImportError as error:
+        raise BackendUnavailable(
+            f'the package onnx cannot be imported ({error})', remedy='pip install onnx'
+        ) from error
     try:
         model = onnx.load(str(source))
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:

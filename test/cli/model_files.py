@@ -40,3 +40,20 @@ def write_onnx(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8)
     onnx.save(model, path)
     return path
+
+
+def write_segmenter(path: Path, *, classes: int = 2) -> Path:
+    """Write a network of 1x1 filters, whose classes depend on the colour of a pixel."""
+    onnx = pytest.importorskip('onnx', reason='onnx is needed to write a test model')
+    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    filters = np.random.default_rng(3).normal(size=(classes, 3, 1, 1)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node('Conv', ['image', 'filters'], ['scores'])],
+        'test',
+        [helper.make_tensor_value_info('image', float32, (1, 3, 32, 64))],
+        [helper.make_tensor_value_info('scores', float32, (1, classes, 32, 64))],
+        [onnx.numpy_helper.from_array(filters, 'filters')],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
