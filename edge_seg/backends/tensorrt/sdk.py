@@ -91,7 +91,4 @@ def start_runtime(sdk: Sdk) -> Any:
         # pybind11 says TypeError where the C++ factory gave nothing.
         why = explain((*sdk.ring.since(mark), str(error)))
         raise BackendUnavailable(why.met, remedy=why.remedy or INSTALL_HINT) from error
-    if runtime is None:
-        why = explain(sdk.ring.since(mark))
-        raise BackendUnavailable(why.met, remedy=why.remedy or INSTALL_HINT)
     return runtime

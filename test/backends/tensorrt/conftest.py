@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 import sys
 
-from contract import VERSIONS
+from contract import UNDER_TEST, USUAL
 from fake_machine import FakeMachine
 import pytest
 
@@ -13,7 +13,7 @@ for folder in ('runtime', 'gpu'):
     sys.path.append(str(Path(__file__).parents[2] / folder))
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=UNDER_TEST)
 def machine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[FakeMachine]:
@@ -30,7 +30,7 @@ def any_machine(
     """Make a machine with one chosen version."""
     made: list[FakeMachine] = []
 
-    def make(version: str = VERSIONS[1]) -> FakeMachine:
+    def make(version: str = USUAL) -> FakeMachine:
         made.append(FakeMachine(version, monkeypatch, tmp_path))
         return made[-1]
 

@@ -2,6 +2,7 @@
 
 from functools import cache, lru_cache
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ def _documents() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 VERSIONS: tuple[str, ...] = tuple(_documents()[0]['versions'])
+UNDER_TEST = tuple(os.environ.get('EDGE_SEG_FAKE_TENSORRT', ' '.join(VERSIONS)).split())
+"""Versions that tests run on: all, or those that the environment names (to measure coverage)."""
+USUAL = '10.3.0' if '10.3.0' in UNDER_TEST else UNDER_TEST[0]
 SUPPORTED = tuple(version for version in VERSIONS if not version.startswith('8.'))
 
 

@@ -1,6 +1,7 @@
 """The checks for real GPUs, run on the fake one: they work, and so do both layers."""
 
 from collections.abc import Callable
+import sys
 from typing import Any
 
 import cuda_checks
@@ -62,3 +63,14 @@ def test_a_function_that_the_driver_lacks_is_an_error(
     with pytest.raises(Exception, match='not found'):
         cuda.memory()
     cuda.close()
+
+
+def test_with_no_layer_at_all_pycuda_is_asked_for(
+    any_machine: Callable[..., FakeMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_machine()
+    monkeypatch.setattr('edge_seg.backends.tensorrt.cuda.opening.find_spec', lambda name: None)
+    for name in ('pycuda', 'pycuda.driver'):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BackendUnavailable, match='pycuda'):
+        choose_layer('auto')

@@ -224,9 +224,9 @@ def test_the_key_is_the_same_in_every_process() -> None:
 def test_a_recorded_precision_is_reported_and_held_against_the_wish(
     any_machine: Callable[..., FakeMachine],
 ) -> None:
-    machine, model = any_machine('10.3.0'), TinyModel()
+    machine, model = any_machine(), TinyModel()
     engine = machine.engine(model)
-    record_beside(engine)
+    record_beside(engine, replace(KEY, machine=built_for(ORIN, machine.version)))
     served = machine.backend.compile_model(engine, model.spec, CompileOptions(precision='fp16'))
     assert served.report.precision == 'fp16'
     served.close()
@@ -237,9 +237,11 @@ def test_a_recorded_precision_is_reported_and_held_against_the_wish(
 def test_a_recorded_engine_of_another_machine_never_reaches_tensorrt(
     any_machine: Callable[..., FakeMachine],
 ) -> None:
-    machine, model = any_machine('10.3.0'), TinyModel()
+    machine, model = any_machine(), TinyModel()
     engine = machine.engine(model)
-    record_beside(engine, replace(KEY, machine=replace(KEY.machine, device='Xavier')))
+    record_beside(
+        engine, replace(KEY, machine=replace(built_for(ORIN, machine.version), device='Xavier'))
+    )
     with pytest.raises(CompileFailed, match='GPU Xavier, here is Orin') as refusal:
         machine.backend.compile_model(engine, model.spec, CompileOptions())
     assert 'edge_seg model build-engine' in refusal.value.remedy

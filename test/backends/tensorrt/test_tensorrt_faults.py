@@ -5,8 +5,10 @@ import threading
 from typing import Any
 
 from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.file_info import FoundTensor
 from edge_seg.backends.tensorrt import compiled as compiled_module
 from edge_seg.backends.tensorrt.driver import DeviceInfo
+from edge_seg.backends.tensorrt.fitting import EngineTensor, fit_input
 from edge_seg.errors import (
     BackendUnavailable,
     CompileFailed,
@@ -318,3 +320,26 @@ def test_an_onnx_file_is_refused_with_the_command(machine: FakeMachine) -> None:
         machine.backend.compile_model(
             MODEL.save(machine.folder / 'net.onnx'), MODEL.spec, options()
         )
+
+
+@pytest.mark.parametrize(
+    ('owner', 'call'),
+    [('Runtime', 'deserialize_cuda_engine'), ('ICudaEngine', 'create_execution_context')],
+)
+def test_what_the_bindings_raise_is_a_refusal_too(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, owner: str, call: str
+) -> None:
+    def raising(self: object, *arguments: object) -> None:
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr(getattr(machine.trt, owner), call, raising)
+    with pytest.raises(CompileFailed, match='the GPU is out of memory') as refusal:
+        machine.backend.compile_model(machine.engine(MODEL), MODEL.spec, options())
+    assert 'swap: exclusive' in refusal.value.remedy
+
+
+def test_an_engine_without_profiles_is_run_as_it_is(machine: FakeMachine) -> None:
+    tensors = [
+        EngineTensor(FoundTensor('image', (1, 3, 8, 12), 'float32'), is_input=True),
+    ]
+    assert fit_input(tensors, MODEL.spec, file='net.plan').profile == 0

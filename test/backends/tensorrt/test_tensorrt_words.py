@@ -168,7 +168,7 @@ def test_an_engine_is_asked_for_its_precision(machine: FakeMachine) -> None:
 def test_an_inspector_that_is_not_given_leaves_the_precision_unknown(
     any_machine: Callable[..., FakeMachine],
 ) -> None:
-    machine, model = any_machine('11.4.0'), TinyModel()
+    machine, model = any_machine(), TinyModel()
     machine.gpu.fail_always = {'create_engine_inspector'}
     served = machine.backend.compile_model(machine.engine(model), model.spec, CompileOptions())
     assert served.report.precision == 'unknown'
