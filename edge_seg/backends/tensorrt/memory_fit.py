@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from edge_seg.errors import CompileFailed
+import psutil
 
 RESERVE_BYTES = 64 << 20
 """Left free: CUDA loads kernels lazily, and other programs draw on the same GPU."""
@@ -13,6 +14,22 @@ class GpuMemory(NamedTuple):
 
     free: int
     total: int
+
+
+def usable(memory: GpuMemory, *, integrated: bool) -> GpuMemory:
+    """Correct what an integrated GPU calls free.
+
+    It leaves out what Linux would give up at once (the page cache), so that a Jetson that has
+    read a few files looks full.
+    """
+    if not integrated:
+        return memory
+    return memory._replace(free=max(memory.free, available_bytes()))
+
+
+def available_bytes() -> int:
+    """Memory of the machine that can be had without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def check_room(file: str, needs: dict[str, int], memory: GpuMemory) -> None:

@@ -20,7 +20,7 @@ from edge_seg.backends.tensorrt.fitting import (
     pick_output,
 )
 from edge_seg.backends.tensorrt.loaded_engine import LoadedEngine
-from edge_seg.backends.tensorrt.memory_fit import check_room
+from edge_seg.backends.tensorrt.memory_fit import check_room, usable
 from edge_seg.backends.tensorrt.options import RunOptions
 from edge_seg.backends.tensorrt.owner import release_locals
 from edge_seg.backends.tensorrt.precision import check_precision
@@ -84,6 +84,7 @@ class EngineSession:
         self._engine: LoadedEngine | None = None
         self._stream: Stream | None = None
         self._graph: Graph | None = None
+        self._integrated = request.device.integrated
         self._wants_graph = request.options.cuda_graph
         try:
             self.description = self._open(sdk, request)
@@ -137,13 +138,13 @@ class EngineSession:
 
     def _open(self, sdk: Sdk, request: EngineRequest) -> EngineDescription:
         file, options = request.file, request.options
-        check_room(file.name, {'weights': len(file.blob)}, self._cuda.memory())
+        self._check_room({'weights': len(file.blob)})
         engine = self._engine = LoadedEngine(sdk, file, dla_core=options.dla_core)
         precision = engine.precision if file.record is None else file.record.key.precision
         check_precision(request.precision, precision, file.name)
         tensors = engine.tensors
         fit = fit_input(tensors, request.spec, file=file.name)
-        check_room(file.name, {'activations': engine.activation_bytes}, self._cuda.memory())
+        self._check_room({'activations': engine.activation_bytes})
         self._stream = self._running = self._cuda.stream()
         engine.make_context(fit, self._running.handle)
         plans = [_plan(each, engine, file.name) for each in tensors]
@@ -168,8 +169,7 @@ class EngineSession:
         request: EngineRequest,
     ) -> None:
         """Make memory for every tensor; the host reaches two of them: ``shared``."""
-        needs = {'inputs and outputs': sum(plan.nbytes for plan in plans)}
-        check_room(request.file.name, needs, self._cuda.memory())
+        self._check_room({'inputs and outputs': sum(plan.nbytes for plan in plans)})
         mapped = request.options.mapped(request.device)
         dtypes = {spec.name: spec.dtype for spec in shared}
         ports: dict[str, Port] = {}
@@ -182,6 +182,10 @@ class EngineSession:
                 # TensorRT computes every output and wants a place for it.
                 engine.bind(plan.name, self._cuda.allocate(plan.nbytes).address)
         self._image, self._answer = (ports[spec.name] for spec in shared)
+
+    def _check_room(self, needs: dict[str, int]) -> None:
+        memory = usable(self._cuda.memory(), integrated=self._integrated)
+        check_room(self._file, needs, memory)
 
     def _enqueue(self) -> None:
         assert self._engine is not None

@@ -42,6 +42,8 @@ class FakeMachine:
         for name, module in modules.items():
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr(f'{PACKAGE}.sdk.driver_problem', lambda: '')
+        # Its GPU shares no memory with the machine that the tests run on.
+        monkeypatch.setattr(f'{PACKAGE}.memory_fit.available_bytes', lambda: 0)
         self.devices(ORIN)
 
     def devices(self, *devices: DeviceInfo) -> None:

@@ -7,7 +7,13 @@ import threading
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.log_ring import make_logger, MessageRing
-from edge_seg.backends.tensorrt.memory_fit import check_room, GpuMemory, RESERVE_BYTES
+from edge_seg.backends.tensorrt.memory_fit import (
+    available_bytes,
+    check_room,
+    GpuMemory,
+    RESERVE_BYTES,
+    usable,
+)
 from edge_seg.backends.tensorrt.precision import precision_of_layers
 from edge_seg.backends.tensorrt.translate import explain
 from edge_seg.errors import CompileFailed
@@ -120,6 +126,17 @@ def test_room_is_counted_with_a_reserve() -> None:
         'net.plan needs 150 MiB of GPU memory (weights 100, activations 50), '
         '200 of 1000 MiB are free'
     )
+
+
+def test_an_integrated_gpu_counts_what_linux_would_give_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert available_bytes() > 0
+    monkeypatch.setattr('edge_seg.backends.tensorrt.memory_fit.available_bytes', lambda: 500 * MIB)
+    memory = GpuMemory(200 * MIB, 1000 * MIB)
+    assert usable(memory, integrated=False) == memory
+    assert usable(memory, integrated=True) == GpuMemory(500 * MIB, 1000 * MIB)
+    assert usable(GpuMemory(600 * MIB, 1000 * MIB), integrated=True).free == 600 * MIB
 
 
 def layers(*types: tuple[str, str], key: str = 'Format/Datatype') -> str:
