@@ -18,9 +18,10 @@ from edge_seg.backends.tensorrt.build import BuildsEngines
 from edge_seg.backends.tensorrt.build_plan import BuildPlan
 from edge_seg.backends.tensorrt.engine_key import read_record, record_path
 from edge_seg.cli.model_engine import publish_engine, take_engine
-from edge_seg.cli.model_view import in_bytes, json_option, show_json, show_pairs, store_option
+from edge_seg.cli.model_view import in_bytes, json_option, show_json, show_pairs, stores_option
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import BackendUnavailable
+from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.reference import is_version
 from edge_seg.models.store import ModelStore
@@ -65,14 +66,14 @@ class Place:
 @click.option('--out', type=click.Path(path_type=Path, dir_okay=False), help='File to write.')
 @click.option('--publish-as', default='', help='Publish with the engine, as this version.')
 @click.option('--cache-dir', type=click.Path(path_type=Path), help='As the parameter of the node.')
-@store_option
+@stores_option
 @json_option
 def build_engine(
     model: str,
     out: Path | None,
     publish_as: str,
     cache_dir: Path | None,
-    store: ModelStore,
+    stores: LayeredStore,
     as_json: bool,
     **settings: Any,
 ) -> int:
@@ -84,7 +85,7 @@ def build_engine(
     """
     if publish_as and not is_version(publish_as):
         raise click.BadParameter(f'{publish_as!r} is neither an integer nor MAJOR.MINOR.PATCH')
-    package = store.resolve(model)
+    package = stores.resolve(model)
     verify_artifacts(package)
     options = _compile_options(settings)
     artifact = package.artifact_for([ArtifactFormat.ONNX])
@@ -98,7 +99,7 @@ def build_engine(
         builds = EngineBuilds(cache, options, 'on_demand', threading.Event(), on_build)
         engine = builds.engine(package, backend, artifact)
         document = _document(package, plan, engine, time.monotonic() - begin_s)
-        document |= _placed(store, package, engine, Place(out, publish_as))
+        document |= _placed(stores.own, package, engine, Place(out, publish_as))
     _show(document, as_json=as_json)
     return 0
 
