@@ -1,11 +1,11 @@
 """Inputs and outputs of an ONNX file, read from its protobuf bytes without any SDK."""
 
-from collections.abc import Iterator
 import mmap
 import os
 from pathlib import Path
 
 from edge_seg.backends.file_info import FoundTensor, ModelFileInfo
+from edge_seg.core.protobuf_wire import fields, Malformed, text
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import CompileFailed
 
@@ -22,15 +22,6 @@ _ELEM_TYPES = {
     1: 'float32', 2: 'uint8', 3: 'int8', 4: 'uint16', 5: 'int16', 6: 'int32', 7: 'int64',
     9: 'bool', 10: 'float16', 11: 'float64', 12: 'uint32', 13: 'uint64', 16: 'bfloat16',
 }  # fmt: skip
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIXED_LENGTHS = {_FIXED64: 8, _FIXED32: 4}
-_MAX_VARINT_BYTES = 10
-
-_Value = int | memoryview
-
-
-class _Malformed(Exception):
-    """The bytes are not the protobuf message they should be."""
 
 
 def read_onnx_info(path: Path) -> ModelFileInfo:
@@ -47,11 +38,11 @@ def read_onnx_info(path: Path) -> ModelFileInfo:
     try:
         with path.open('rb') as file:
             if not os.fstat(file.fileno()).st_size:
-                raise _Malformed('it is empty')
+                raise Malformed('it is empty')
             # Not closed by hand: the views of a traceback may still point into it.
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         inputs, outputs = _read_model(memoryview(data))
-    except (_Malformed, OSError) as error:
+    except (Malformed, OSError) as error:
         raise CompileFailed(
             f'{path.name} is not a readable ONNX file ({error})',
             remedy='check that it was copied whole, or export it again',
@@ -62,29 +53,29 @@ def read_onnx_info(path: Path) -> ModelFileInfo:
 def _read_model(data: memoryview) -> tuple[tuple[FoundTensor, ...], tuple[FoundTensor, ...]]:
     graph = _last_message(data, _MODEL_GRAPH)
     if graph is None:
-        raise _Malformed('it holds no graph')
+        raise Malformed('it holds no graph')
     weights: set[str] = set()
     inputs: list[FoundTensor] = []
     outputs: list[FoundTensor] = []
     has_nodes = False
-    for number, value in _fields(graph):
+    for number, value in fields(graph):
         has_nodes = has_nodes or number == _GRAPH_NODE
         if isinstance(value, int):
             continue
         if number == _GRAPH_INITIALIZER:
-            weights.add(_text(_last_message(value, _TENSOR_NAME)))
+            weights.add(_name(value, _TENSOR_NAME))
         elif number == _GRAPH_INPUT:
             inputs.append(_tensor(value))
         elif number == _GRAPH_OUTPUT:
             outputs.append(_tensor(value))
     if not has_nodes or not outputs:
-        raise _Malformed('its graph has no operations or no outputs')
+        raise Malformed('its graph has no operations or no outputs')
     # Before IR version 4 the weights were listed among the inputs.
     return tuple(each for each in inputs if each.name not in weights), tuple(outputs)
 
 
 def _tensor(value_info: memoryview) -> FoundTensor:
-    name = _text(_last_message(value_info, _VALUE_NAME))
+    name = _name(value_info, _VALUE_NAME)
     of_type = _last_message(value_info, _VALUE_TYPE)
     tensor_type = _last_message(of_type, _TYPE_TENSOR) if of_type is not None else None
     if tensor_type is None:
@@ -98,20 +89,21 @@ def _shape(shape: memoryview | None) -> tuple[int, ...] | None:
     if shape is None:
         return None
     axes = []
-    for number, value in _fields(shape):
+    for number, value in fields(shape):
         if number == _SHAPE_DIM and not isinstance(value, int):
             size = _last_int(value, _DIM_VALUE)
             axes.append(size if size is not None and 0 < size < 2**31 else -1)
     return tuple(axes)
 
 
-def _text(value: memoryview | None) -> str:
-    return '' if value is None else bytes(value).decode('utf-8', errors='replace')
+def _name(message: memoryview, field: int) -> str:
+    value = _last_message(message, field)
+    return '' if value is None else text(value)
 
 
 def _last_message(data: memoryview, wanted: int) -> memoryview | None:
     found = None
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == wanted and not isinstance(value, int):
             found = value
     return found
@@ -119,44 +111,7 @@ def _last_message(data: memoryview, wanted: int) -> memoryview | None:
 
 def _last_int(data: memoryview, wanted: int) -> int | None:
     found = None
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == wanted and isinstance(value, int):
             found = value
     return found
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, _Value]]:
-    # Wire format: https://protobuf.dev/programming-guides/encoding/
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        number, wire = key >> 3, key & 7
-        if number == 0:
-            raise _Malformed('field number 0')
-        if wire == _VARINT:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if wire == _BYTES:
-            length, position = _varint(data, position)
-        elif wire in _FIXED_LENGTHS:
-            length = _FIXED_LENGTHS[wire]
-        else:
-            raise _Malformed(f'wire type {wire}')
-        if position + length > len(data):
-            raise _Malformed('it ends in the middle of a field')
-        if wire == _BYTES:
-            yield number, data[position : position + length]
-        position += length
-
-
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    result = 0
-    for index in range(_MAX_VARINT_BYTES):
-        if position + index >= len(data):
-            raise _Malformed('it ends in the middle of a number')
-        byte = data[position + index]
-        result |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return result, position + index + 1
-    raise _Malformed('a number longer than 64 bits')

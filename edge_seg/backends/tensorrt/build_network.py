@@ -9,7 +9,7 @@ import mmap
 import os
 from pathlib import Path
 
-from edge_seg.backends.protobuf_wire import fields, Malformed, text, varints
+from edge_seg.core.protobuf_wire import fields, Malformed, text, varints
 from edge_seg.errors import CompileFailed
 
 # Field numbers of onnx.proto3: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
