@@ -13,6 +13,8 @@ ROOT = HERE.parents[2]
 
 _HEAD = """
     import atexit, os, signal, sys, threading
+    # What a shell starts in the background ignores SIGINT, and so would this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[:0] = {paths!r}
     from pathlib import Path
     import numpy as np
