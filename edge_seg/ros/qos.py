@@ -7,6 +7,9 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+"""What names the Fast DDS profile: from Kilted on, and up to there."""
+
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
@@ -80,4 +83,4 @@ def large_frames_pass() -> bool:
     """
     if 'fastrtps' not in get_rmw_implementation_identifier():
         return True
-    return bool(os.environ.get('FASTDDS_DEFAULT_PROFILES_FILE'))
+    return any(os.environ.get(name) for name in PROFILE_VARIABLES)
