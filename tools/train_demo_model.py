@@ -2,7 +2,9 @@
 
 Development only. Needs `pip install torch==2.13.0 onnx` beside the package's own requirements:
 
-    PYTHONPATH=. python tools/train_demo_model.py --version 2
+    export PYTHONPATH=.
+    python tools/train_demo_model.py --version 1 --width 8 --coarse-epochs 2 --fine-epochs 1
+    python tools/train_demo_model.py --version 2
 
 Seeds are fixed: the same arguments give the same training, up to the order of floating point
 sums, which depends on the CPU and the number of threads. Training seeds start at 1 000 000,
@@ -142,9 +144,9 @@ def parse_arguments() -> argparse.Namespace:
     add('--version', type=int, required=True, help='version of the model, a folder below --store')
     add('--store', type=Path, default=Path('models'), help='model store (default: models)')
     add('--cache', type=Path, default=Path('build/training'), help='where pictures are kept')
-    add('--pictures', type=int, default=12000, help='training pictures to render')
-    add('--coarse-epochs', type=int, default=7, help='passes over squeezed parts of pictures')
-    add('--fine-epochs', type=int, default=5, help='passes over whole pictures, afterwards')
+    add('--pictures', type=int, default=7000, help='training pictures to render')
+    add('--coarse-epochs', type=int, default=8, help='passes over squeezed parts of pictures')
+    add('--fine-epochs', type=int, default=3, help='passes over whole pictures, afterwards')
     add('--width', type=int, default=16, help='channels at half resolution; all others follow')
     add('--batch', type=int, default=16, help='pictures per step')
     add('--rate', type=float, default=4e-3, help='peak learning rate')
