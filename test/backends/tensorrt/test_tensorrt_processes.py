@@ -83,6 +83,7 @@ def test_an_interrupted_frame_leaves_the_model_usable(tmp_path: Path) -> None:
         tmp_path,
         """
         try:
+            print('running', flush=True)
             while True:
                 served.infer([tensor])
         except KeyboardInterrupt:
@@ -95,6 +96,7 @@ def test_an_interrupted_frame_leaves_the_model_usable(tmp_path: Path) -> None:
     with subprocess.Popen(script, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == 'served\n'
+        assert child.stdout.readline() == 'running\n'
         child.send_signal(signal.SIGINT)
         rest = child.stdout.read().splitlines()
         assert child.wait(30.0) == 0
