@@ -102,28 +102,26 @@ def _walk_model(data: memoryview, census: _Census) -> None:
     graphs = list(_messages(data, _MODEL_GRAPH))
     if not graphs:
         raise Malformed('it holds no graph')
-    for graph in graphs:
-        _walk_graph(graph, census)
+    while graphs:  # no recursion: a file decides how deep it nests
+        for number, value in fields(graphs.pop()):
+            if isinstance(value, int):
+                continue
+            if number == _GRAPH_INITIALIZER:
+                _count(value, census)
+            elif number == _GRAPH_NODE:
+                graphs += _walk_node(value, census)
 
 
-def _walk_graph(graph: memoryview, census: _Census) -> None:
-    for number, value in fields(graph):
-        if isinstance(value, int):
-            continue
-        if number == _GRAPH_INITIALIZER:
-            _count(value, census)
-        elif number == _GRAPH_NODE:
-            _walk_node(value, census)
-
-
-def _walk_node(node: memoryview, census: _Census) -> None:
+def _walk_node(node: memoryview, census: _Census) -> list[memoryview]:
+    """Count a node and its constants; gives the graphs inside it."""
     if any(text(name) in _QUANTISING for name in _messages(node, _NODE_OPERATOR)):
         census.quantised = True
+    inner: list[memoryview] = []
     for attribute in _messages(node, _NODE_ATTRIBUTE):
         for tensor in _messages(attribute, _ATTRIBUTE_TENSOR):
             _count(tensor, census)
-        for graph in _messages(attribute, _ATTRIBUTE_GRAPH):
-            _walk_graph(graph, census)
+        inner += _messages(attribute, _ATTRIBUTE_GRAPH)
+    return inner
 
 
 def _count(tensor: memoryview, census: _Census) -> None:
