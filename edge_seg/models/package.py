@@ -16,6 +16,7 @@ from edge_seg.models.manifest import (
     parse_manifest,
     read_manifest_bytes,
 )
+from edge_seg.models.onnx_weights import check_weights
 
 SIGNATURE_NAME = 'manifest.sig'
 Progress = Callable[[int, int], None]
@@ -109,8 +110,8 @@ def verify_artifacts(package: ModelPackage, progress: Progress | None = None) ->
         progress: told bytes done and bytes in all, in the calling thread.
 
     Raises:
-        IntegrityError: a file differs, is missing or a link, or a file is there that the
-            manifest does not name (a network could read it without anybody having checked it).
+        IntegrityError: a file differs, is missing or a link; or a file is there, or is read by
+            the network, that the manifest does not name, so that nobody has checked it.
         ManifestInvalid: the manifest is gone.
     """
     signed_bytes(package)
@@ -136,6 +137,7 @@ def verify_artifacts(package: ModelPackage, progress: Progress | None = None) ->
         finally:
             os.close(descriptor)
         check_digest(package.path_of(file), file, found)
+    check_weights(package.path, package.manifest)
 
 
 def check_digest(path: Path, file: ArtifactFile, found: str) -> None:
@@ -179,7 +181,7 @@ def _refuse_strangers(package: ModelPackage) -> None:
     for folder, subfolders, names in os.walk(package.path):
         for name in [*names, *(s for s in subfolders if os.path.islink(Path(folder, s)))]:
             relative = Path(folder, name).relative_to(package.path).as_posix()
-            # Model cards, and what an interrupted signing leaves; no artifact refers to them.
+            # Model cards, and what an interrupted signing leaves.
             if relative in declared or name.startswith('.') or name.endswith('.md'):
                 continue
             raise IntegrityError(

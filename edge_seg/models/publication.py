@@ -15,6 +15,7 @@ from edge_seg.models.manifest import (
     parse_manifest,
     read_manifest_bytes,
 )
+from edge_seg.models.onnx_weights import check_weights
 from edge_seg.models.package import check_digest, Progress, SIGNATURE_NAME
 from edge_seg.models.workspace import move_durably, reported, Workspace
 
@@ -68,7 +69,8 @@ def publish(
 
     Raises:
         ManifestInvalid: the manifest is wrong.
-        IntegrityError: a file is missing, a link, or not the one that the manifest declares.
+        IntegrityError: a file is missing, a link, or not the one that the manifest declares; or
+            the network takes weights from others.
         StoreError: the version is there already, or the store cannot be written to.
     """
     manifest = parse_manifest(submission.manifest, file=str(submission.folder / MANIFEST_NAME))
@@ -104,6 +106,7 @@ def _fill(
             target = staging / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             check_digest(target, file, copy_durably(descriptor, target, advance))
+    check_weights(staging, manifest)
     if submission.signature is not None:
         write_durably(staging / SIGNATURE_NAME, submission.signature)
     for folder, _, _ in os.walk(staging, topdown=False):
