@@ -1,10 +1,13 @@
-"""Inputs and outputs of an ONNX file, read from its protobuf bytes without any SDK."""
+"""Inputs, outputs and weight files of an ONNX file, read from its bytes without any SDK."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import mmap
 import os
 from pathlib import Path
 
 from edge_seg.backends.file_info import FoundTensor, ModelFileInfo
+from edge_seg.core.onnx_files import files_of, leads_outside
 from edge_seg.core.protobuf_wire import fields, Malformed, text
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import CompileFailed
@@ -33,21 +36,49 @@ def read_onnx_info(path: Path) -> ModelFileInfo:
         path: the .onnx file.
 
     Raises:
-        CompileFailed: the file cannot be read, is cut short, or is not ONNX.
+        CompileFailed: the file cannot be read, is cut short, is not ONNX, or takes weights from
+            outside its folder.
     """
+    with _reading(path) as data:
+        inputs, outputs = _read_model(data)
+        _refuse_outside(path, data)
+    return ModelFileInfo(ArtifactFormat.ONNX, inputs, outputs, 'edge_seg')
+
+
+def check_weight_files(path: Path) -> None:
+    """Refuse an ONNX file that takes weights from outside its folder; not every SDK does.
+
+    Raises:
+        CompileFailed: it does, or it cannot be read.
+    """
+    with _reading(path) as data:
+        _refuse_outside(path, data)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[memoryview]:
     try:
         with path.open('rb') as file:
             if not os.fstat(file.fileno()).st_size:
                 raise Malformed('it is empty')
             # Not closed by hand: the views of a traceback may still point into it.
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        inputs, outputs = _read_model(memoryview(data))
+        yield memoryview(data)
     except (Malformed, OSError) as error:
         raise CompileFailed(
             f'{path.name} is not a readable ONNX file ({error})',
             remedy='check that it was copied whole, or export it again',
         ) from error
-    return ModelFileInfo(ArtifactFormat.ONNX, inputs, outputs, 'edge_seg')
+
+
+def _refuse_outside(path: Path, data: memoryview) -> None:
+    for location in sorted(files_of(data)):
+        if leads_outside(location):
+            raise CompileFailed(
+                f'{path.name} takes weights from {location!r}',
+                expected='a file in its folder',
+                remedy='put the weights beside the .onnx file and export it again',
+            )
 
 
 def _read_model(data: memoryview) -> tuple[tuple[FoundTensor, ...], tuple[FoundTensor, ...]]:

@@ -41,12 +41,12 @@ def _loose_end() -> bytes:
     return proto.SerializeToString()
 
 
-def _outside_weights() -> bytes:
+def _outside_weights(location: str = 'nowhere.bin') -> bytes:
     proto = MODEL.proto()
     weights = proto.graph.initializer[0]
     weights.ClearField('raw_data')
     weights.data_location = TensorProto.EXTERNAL
-    weights.external_data.add(key='location', value='nowhere.bin')
+    weights.external_data.add(key='location', value=location)
     return proto.SerializeToString()
 
 
@@ -73,6 +73,31 @@ ONNX_FILES: dict[str, Callable[[], bytes]] = {
     'weights in a missing file': _outside_weights,
     'weights larger than any memory': _huge_weights,
 }
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'opencv'])
+@pytest.mark.parametrize('whole_path', [True, False])
+def test_weights_are_not_taken_from_outside_the_folder(
+    backend: str, whole_path: bool, tmp_path: Path
+) -> None:
+    weights = tmp_path / 'weights.bin'
+    weights.write_bytes(MODEL.proto().graph.initializer[0].raw_data)
+    path = tmp_path / 'model' / 'net.onnx'
+    path.parent.mkdir()
+    path.write_bytes(_outside_weights(str(weights) if whole_path else '../weights.bin'))
+    with pytest.raises(CompileFailed, match='takes weights from .*weights.bin') as refusal:
+        create(backend).compile_model(path, MODEL.spec, CompileOptions())
+    assert refusal.value.expected == 'a file in its folder'
+
+
+@pytest.mark.parametrize('backend', ['openvino', 'opencv'])
+def test_weights_beside_the_file_are_taken(backend: str, tmp_path: Path) -> None:
+    (tmp_path / 'weights').mkdir()
+    weights = tmp_path / 'weights' / 'net.bin'
+    weights.write_bytes(MODEL.proto().graph.initializer[0].raw_data)
+    path = tmp_path / 'net.onnx'
+    path.write_bytes(_outside_weights('weights/net.bin'))
+    create(backend).compile_model(path, MODEL.spec, CompileOptions()).close()
 
 
 @pytest.mark.parametrize('backend', ['openvino', 'opencv'])

@@ -11,6 +11,7 @@ from edge_seg.backends.declared import (
     select,
 )
 from edge_seg.backends.file_info import FoundTensor, ModelFileInfo
+from edge_seg.backends.onnx_file import check_weight_files
 from edge_seg.backends.openvino.devices import core, readable, SDK_ERRORS, version
 from edge_seg.core.values import ArtifactFormat, MAX_CLASSES_8, ModelSpec, OutputKind, TensorSpec
 from edge_seg.errors import CompileFailed, IncompatibleModel
@@ -55,7 +56,8 @@ def read(path: Path) -> ov.Model:
     """Read a model file in the format that its suffix says.
 
     Raises:
-        CompileFailed: it is missing, of another kind, or unreadable.
+        CompileFailed: it is missing, of another kind, or unreadable; or it takes weights from
+            outside its folder.
     """
     frontend, artifact_format = _FRONTENDS.get(path.suffix.lower(), ('', None))
     if artifact_format is None:
@@ -64,6 +66,8 @@ def read(path: Path) -> ov.Model:
         )
     if not path.is_file():
         raise CompileFailed(f'{path} is not a file', expected='a model file')
+    if artifact_format is ArtifactFormat.ONNX:
+        check_weight_files(path)
     try:
         # Without this question read_model tries every format in turn, and the last one
         # (TensorFlow) writes its own complaints to stderr.
