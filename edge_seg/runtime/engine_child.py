@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 import json
 import os
+from pathlib import Path
 import selectors
 import subprocess
 import sys
@@ -13,10 +14,11 @@ from typing import IO
 from edge_seg.backends.build_progress import BuildProgress
 from edge_seg.errors import CompileFailed
 from edge_seg.runtime.build_worker import BuildAnswer, BuildRequest
-from edge_seg.runtime.builder import SOURCE_ROOT, WATCH_S
 from edge_seg.runtime.engine_worker import ANSWER, PROGRESS
 
 WORKER = 'edge_seg.runtime.engine_worker'
+SOURCE_ROOT = Path(__file__).resolve().parents[2]
+WATCH_S = 0.2
 CANCEL_GRACE_S = 5.0
 """How long a build may take to stop by itself: TensorRT asks between two steps only."""
 _CHUNK_BYTES = 65536
