@@ -1,23 +1,20 @@
 """The segmentation node as it is, with a note of every network that is opened and closed.
 
-Whether a model is closed exactly once cannot be seen from outside the process. The node's own
-seam for tests, the choice of the backend, is used to wrap what the backend compiles.
+Whether a model is closed exactly once cannot be seen from outside the process, so what the backend
+compiles is wrapped.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 import os
 from pathlib import Path
 from typing import Any, cast
 
 from edge_seg.backends import registry
-from edge_seg.backends.base import Backend, CompiledModel
-from edge_seg.backends.registry import BackendChoice
-from edge_seg.core.values import ArtifactFormat
+from edge_seg.backends.base import Backend, CompiledModel, CompileOptions
+from edge_seg.core.values import ModelSpec
 from edge_seg.ros import segmentation_node
-from edge_seg.runtime.candidate import CandidateFactory
 
 LOG_VARIABLE = 'EDGE_SEG_BENCH_MODEL_LOG'
 OPENED, CLOSED = 'open', 'close'
@@ -56,7 +53,7 @@ def read_close_count(path: Path) -> CloseCount:
 
 
 class _Counted:
-    """A thing of a backend, of which one method is replaced."""
+    """A compiled model, of which one method is replaced."""
 
     def __init__(self, inner: Any, **methods: Callable[..., Any]) -> None:
         self._inner = inner
@@ -66,19 +63,15 @@ class _Counted:
         return getattr(self._inner, name)
 
 
-def counting_choose(
-    requested: str,
-    formats: Collection[ArtifactFormat],
-    *,
-    without: Collection[str] = (),
-    note: Callable[[str], None],
-    numbers: 'count[int]',
-) -> BackendChoice:
-    """Choose as the node does, and note what the chosen backend opens."""
-    choice = registry.choose(requested, formats, without=without)
+def count_models(backend: type[Backend], note: Callable[[str], None]) -> None:
+    """Let a backend note every network that it compiles, and every call that closes one."""
+    compile_model = backend.compile_model
+    numbers = count()
 
-    def compile_model(*args: Any) -> CompiledModel:
-        compiled = choice.backend.compile_model(*args)
+    def counted(
+        self: Backend, artifact: Path, spec: ModelSpec, options: CompileOptions
+    ) -> CompiledModel:
+        compiled = compile_model(self, artifact, spec, options)
         number = next(numbers)
         note(f'{OPENED} {number}')
 
@@ -88,17 +81,14 @@ def counting_choose(
 
         return cast(CompiledModel, _Counted(compiled, close=close))
 
-    backend = cast(Backend, _Counted(choice.backend, compile_model=compile_model))
-    return replace(choice, backend=backend)
+    setattr(backend, 'compile_model', counted)  # noqa: B010 - mypy refuses the assignment
 
 
 def main() -> int:
     """Run the segmentation node."""
     file = os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    choose = partial(
-        counting_choose,
-        note=lambda line: cast(None, os.write(file, f'{line}\n'.encode('ascii'))),
-        numbers=count(),
+    count_models(
+        type(registry.create('openvino')),
+        lambda line: cast(None, os.write(file, f'{line}\n'.encode('ascii'))),
     )
-    vars(segmentation_node)['CandidateFactory'] = partial(CandidateFactory, choose_backend=choose)
     return segmentation_node.main()

@@ -4,7 +4,7 @@ from collections.abc import Collection
 import os
 from pathlib import Path
 
-# Robots, tests and demos are in 0 to 101; theirs may begin after the ports were looked at. The ports
+# Robots, tests and demos are in 0 to 101, and may begin after the ports were looked at. The ports
 # of those above may be taken by outgoing connections, which is why they are looked at.
 FIRST_DOMAIN, DOMAINS = 102, 98
 FIRST_PORT, PORTS_PER_DOMAIN = 7400, 250  # RTPS 2.2, 9.6.1.1

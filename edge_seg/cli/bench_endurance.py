@@ -57,6 +57,10 @@ def measure_endurance(
             if not rig.client.transition(number):
                 raise MeasurementFailed('the node does not come down after the reloads')
         closed = read_close_count(log)
+    if closed.opened < options.reloads:
+        raise MeasurementFailed(
+            f'{closed.opened} opened models were counted', expected=f'{options.reloads} or more'
+        )
     _report(part, good, refused, wrong=wrong, closed=closed)
     return part
 

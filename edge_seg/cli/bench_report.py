@@ -69,7 +69,7 @@ def write_report(folder: Path, result: BenchResult, about: Mapping[str, Any]) ->
 def table_of(result: BenchResult) -> Table:
     """Make the table for the screen."""
     table = Table(title=result.title, title_justify='left')
-    table.add_column('')
+    table.add_column('', overflow='fold')
     table.add_column('measured', justify='right')
     table.add_column('target')
     table.add_column('')

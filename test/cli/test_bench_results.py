@@ -6,7 +6,7 @@ from pathlib import Path
 import xml.etree.ElementTree
 
 from edge_seg.cli.bench_check import baseline_of, load_baseline, regressions
-from edge_seg.cli.bench_counted_node import read_close_count
+from edge_seg.cli.bench_counted_node import count_models, read_close_count
 from edge_seg.cli.bench_domain import free_domain
 from edge_seg.cli.bench_endurance import drift, slope
 from edge_seg.cli.bench_report import document, write_report
@@ -146,3 +146,32 @@ def test_a_domain_is_free_while_one_is_left(taken: set[int], near: int) -> None:
     ports = [7400 + 250 * domain + 11 for domain in taken]
 
     assert free_domain(ports, near=near) not in taken
+
+
+class SmallBackend:
+    """Compiles into something that notes its end."""
+
+    def compile_model(self, artifact: object, spec: object, options: object) -> 'SmallModel':
+        return SmallModel()
+
+
+class SmallModel:
+    report = 'a report'
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_counted_backend_notes_each_end_and_changes_nothing_else(tmp_path: Path) -> None:
+    lines: list[str] = []
+    count_models(SmallBackend, lines.append)  # type: ignore[arg-type]
+
+    first, second = (SmallBackend().compile_model(None, None, None) for _ in range(2))
+    second.close()
+    second.close()
+    (tmp_path / 'log').write_text('\n'.join(lines), 'ascii')
+
+    assert first.report == 'a report'
+    found = read_close_count(tmp_path / 'log')
+    assert (found.opened, found.open_still, found.closed_again) == (2, 1, 1)
