@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 import sys
 
@@ -40,6 +41,7 @@ class FakeMachine:
             'tensorrt': self.trt, **make_pycuda(self.gpu), **make_cuda_bindings(self.gpu)
         }  # fmt: skip
         for name, module in modules.items():
+            module.__spec__ = ModuleSpec(name, None)
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr(f'{PACKAGE}.sdk.driver_problem', lambda: '')
         # Its GPU shares no memory with the machine that the tests run on.

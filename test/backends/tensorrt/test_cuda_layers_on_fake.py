@@ -74,3 +74,11 @@ def test_with_no_layer_at_all_pycuda_is_asked_for(
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(BackendUnavailable, match='pycuda'):
         choose_layer('auto')
+
+
+def test_a_layer_that_cannot_even_be_looked_for_is_tried(
+    any_machine: Callable[..., FakeMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_machine()
+    monkeypatch.setattr(sys.modules['pycuda'], '__spec__', None)
+    assert choose_layer('auto') == 'pycuda'

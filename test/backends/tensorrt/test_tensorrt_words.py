@@ -190,3 +190,12 @@ def test_an_inspector_that_is_not_given_leaves_the_precision_unknown(
     served = machine.backend.compile_model(machine.engine(model), model.spec, CompileOptions())
     assert served.report.precision == 'unknown'
     served.close()
+
+
+def test_a_named_precision_is_not_taken_on_trust(machine: FakeMachine) -> None:
+    model = TinyModel()
+    with pytest.raises(CompileFailed, match='does not say in which precision') as refusal:
+        machine.backend.compile_model(
+            machine.engine(model), model.spec, CompileOptions(precision='fp16')
+        )
+    assert '--precision fp16' in refusal.value.remedy
