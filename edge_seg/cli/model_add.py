@@ -57,7 +57,7 @@ def network_options(function: Any) -> Any:
     'extra_files',
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help='Further file of the model, e.g. external weights; may be repeated.',
+    help='Further file of the model; external weights are found. May be repeated.',
 )
 @click.option(
     '--golden',

@@ -10,6 +10,7 @@ from edge_seg.errors import CompileFailed, IntegrityError
 from edge_seg.models.durable import open_inside, sha256_of
 from edge_seg.models.manifest import Artifact, ArtifactFile, GoldenSample, Manifest, Provenance
 from edge_seg.models.manifest_writer import dump_manifest
+from edge_seg.models.onnx_weights import weight_files
 from edge_seg.models.package import Progress
 from edge_seg.models.publication import Submission
 
@@ -23,8 +24,6 @@ FORMATS = {
     '.tflite': ArtifactFormat.TFLITE,
     **dict.fromkeys(PLAN_SUFFIXES, ArtifactFormat.TENSORRT_ENGINE),
 }
-# Where exporters put weights that do not fit into the ONNX file.
-ONNX_DATA_SUFFIXES = ('.data', '_data', '.weights')
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Extras:
         licence: SPDX identifier or text.
         description: free text.
         provenance: names and values.
-        files: further files of the model, e.g. external weights.
+        files: further files of the model.
         golden: an image and its label PNG, or None.
         agreement: share of pixels needed on the golden image.
     """
@@ -58,18 +57,18 @@ def assemble(
     """Read the files of a model and write its manifest.
 
     Args:
-        source: the main file; weights beside it are found by their names.
+        source: the main file; weights beside it are found by what it says.
         kind: its format.
         spec: what the network takes and gives.
         extras: the rest.
         progress: told bytes done and in all, for each file anew.
 
     Raises:
-        IntegrityError: a file is missing or cannot be read.
+        IntegrityError: a file is missing or cannot be read, or weights lie outside the folder.
         ManifestInvalid: values contradict each other.
     """
-    sources = [source, *_companions(source, kind), *extras.files]
-    files = tuple(_described(path, path.name, progress) for path in sources)
+    sources = _sources(source, kind, extras.files)
+    files = tuple(_described(path, name, progress) for name, path in sources)
     golden, golden_sources = _golden(extras)
     manifest = Manifest(
         spec=spec,
@@ -79,7 +78,7 @@ def assemble(
         provenance=_provenance(source, extras),
         golden=golden,
     )
-    elsewhere = {path.name: path.resolve() for path in sources}
+    elsewhere = {name: path.resolve() for name, path in sources}
     elsewhere.update(golden_sources)
     return Submission(dump_manifest(manifest), source.parent.absolute(), elsewhere)
 
@@ -97,15 +96,23 @@ def plan_version(path: Path) -> str:
     return '.'.join(str(number) for number in header[PLAN_VERSION])
 
 
-def _companions(source: Path, kind: ArtifactFormat) -> list[Path]:
+def _sources(
+    source: Path, kind: ArtifactFormat, extras: tuple[Path, ...]
+) -> list[tuple[str, Path]]:
+    """List the files of a model under the names that they get, the main one first."""
+    sources = [(source.name, source), *_weights(source, kind)]
+    known = {path.resolve() for _, path in sources}
+    return sources + [(path.name, path) for path in extras if path.resolve() not in known]
+
+
+def _weights(source: Path, kind: ArtifactFormat) -> list[tuple[str, Path]]:
     if kind is ArtifactFormat.OPENVINO_IR:
         weights = source.with_suffix('.bin')
         if not weights.is_file():
             raise IntegrityError(f'{weights} is missing', expected='the weights beside the .xml')
-        return [weights]
+        return [(weights.name, weights)]
     if kind is ArtifactFormat.ONNX:
-        names = [source.with_name(source.name + suffix) for suffix in ONNX_DATA_SUFFIXES]
-        return [path for path in names if path.is_file()]
+        return [(name, source.parent / name) for name in weight_files(source)]
     return []
 
 

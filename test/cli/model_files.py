@@ -42,8 +42,15 @@ def write_onnx(
     return path
 
 
-def write_segmenter(path: Path, *, classes: int = 2) -> Path:
-    """Write a network of 1x1 filters, whose classes depend on the colour of a pixel."""
+def write_segmenter(path: Path, *, classes: int = 2, weights: str = '') -> Path:
+    """Write a network of 1x1 filters, whose classes depend on the colour of a pixel.
+
+    Args:
+        path: the .onnx file.
+        classes: how many.
+        weights: file to put the filters into, relative to that of the network; '' = inside.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     onnx = pytest.importorskip('onnx', reason='onnx is needed to write a test model')
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
     filters = np.random.default_rng(3).normal(size=(classes, 3, 1, 1)).astype(np.float32)
@@ -54,6 +61,13 @@ def write_segmenter(path: Path, *, classes: int = 2) -> Path:
         [helper.make_tensor_value_info('scores', float32, (1, classes, 32, 64))],
         [onnx.numpy_helper.from_array(filters, 'filters')],
     )
+    if weights:
+        (path.parent / weights).parent.mkdir(exist_ok=True)
+        (path.parent / weights).write_bytes(filters.tobytes())
+        tensor = graph.initializer[0]
+        tensor.ClearField('raw_data')
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key='location', value=weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
-    onnx.save(model, path)
+    path.write_bytes(model.SerializeToString())
     return path

@@ -1,6 +1,7 @@
 """Adding models: what is read from the file, what is asked for, what is refused."""
 
 from collections.abc import Callable
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from edge_seg.models.manifest import Manifest
 from edge_seg.models.package import verify_artifacts
 from edge_seg.models.signature import check_signature, SignaturePolicy
 from edge_seg.models.store import ModelStore
-from model_files import ANSWERS, write_onnx
+from model_files import ANSWERS, write_onnx, write_segmenter
 import pytest
+import yaml
 
 Run = Callable[..., Any]
 
@@ -245,15 +247,46 @@ def test_a_plan_without_the_header_is_refused(run: Run, tmp_path: Path) -> None:
     assert 'is no TensorRT engine' in result.err
 
 
+@pytest.mark.parametrize('weights', ['floor.onnx.data', 'weights/any name'])
 def test_weights_beside_the_file_belong_to_it(
-    run: Run, onnx_file: Path, tmp_path: Path, store_root: Path
+    run: Run, tmp_path: Path, store_root: Path, weights: str
 ) -> None:
-    (tmp_path / 'floor.onnx.data').write_bytes(b'weights')
+    file = write_segmenter(tmp_path / 'net' / 'floor.onnx', weights=weights)
     (tmp_path / 'more.bin').write_bytes(b'more')
-    result = run('model', 'add', onnx_file, *ANSWERS, '--with-file', tmp_path / 'more.bin')
+    (file.parent / 'floor.onnx_data').write_bytes(b'of nobody')
+    with_files = ('--with-file', tmp_path / 'more.bin', '--with-file', file.parent / weights)
+    result = run('model', 'add', file, *ANSWERS, *with_files)
     assert result.code == 0, result.err
     paths = [file.path for file in published(store_root, 'floor').files()]
-    assert paths == ['floor.onnx', 'floor.onnx.data', 'more.bin']
+    assert paths == ['floor.onnx', weights, 'more.bin']
+
+
+def test_weights_outside_the_folder_of_the_file_are_refused(
+    run: Run, tmp_path: Path, store_root: Path
+) -> None:
+    file = write_segmenter(tmp_path / 'net' / 'floor.onnx', weights='../filters')
+    result = run('model', 'add', file, *ANSWERS)
+    assert result.code == 1
+    assert "floor.onnx takes weights from '../filters'" in result.err
+    assert not (store_root / 'floor').exists()
+
+
+def test_a_folder_whose_network_leads_out_of_it_is_refused(
+    run: Run, tmp_path: Path, store_root: Path
+) -> None:
+    good = write_segmenter(tmp_path / 'good' / 'floor.onnx')
+    assert run('model', 'add', good, *ANSWERS, '--store', tmp_path / 'other').code == 0
+    folder = tmp_path / 'other' / 'floor' / '1'
+    bad = write_segmenter(folder / 'floor.onnx', weights='../filters').read_bytes()
+    manifest = yaml.safe_load((folder / 'manifest.yaml').read_text('utf-8'))
+    file = {'path': 'floor.onnx', 'sha256': hashlib.sha256(bad).hexdigest()}
+    manifest['artifacts'][0]['files'] = [file]
+    (folder / 'manifest.yaml').write_text(yaml.safe_dump(manifest), 'utf-8')
+    for words in (('add', folder), ('verify', f'{folder}/')):
+        result = run('model', *words)
+        assert result.code == 4
+        assert "floor.onnx takes weights from '../filters'" in result.err
+    assert not (store_root / 'floor').exists()
 
 
 def test_an_ir_without_its_weights_is_refused(run: Run, onnx_file: Path, tmp_path: Path) -> None:
