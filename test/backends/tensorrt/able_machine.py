@@ -10,7 +10,7 @@ from fake_machine import FakeMachine, ORIN
 import pytest
 
 
-class Able(BuildsEngines, TensorRtBackend):
+class Able(TensorRtBackend, BuildsEngines):
     """The backend with its building half."""
 
 
