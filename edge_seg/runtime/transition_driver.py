@@ -15,6 +15,9 @@ from edge_seg.runtime.managed_node import (
     TransitionReply,
 )
 
+WORDS_TIMEOUT_S = 1.0
+"""How long a refusal waits for its reason."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -93,6 +96,7 @@ class TransitionDriver:
         started = pacer.now()
         state = self._moved(node, transition, before, pacer=pacer)
         if state is not transition.goal:
+            self._await_words(node, state, pacer=pacer)
             raise self._failure(node, transition, state, restarted=node.incarnation() - before)
         _log.info(
             '%s: %s, now %s (%.2f s)',
@@ -191,6 +195,14 @@ class TransitionDriver:
                     self._limits.reply_timeout_s,
                 )
                 return
+
+    def _await_words(self, node: ManagedNode, state: NodeState, *, pacer: Pacer) -> None:
+        """Give a node that refused a moment to say why: its words may come after its reply."""
+        started = pacer.now()
+        while (
+            state.is_settled and not node.last_words() and pacer.now() - started < WORDS_TIMEOUT_S
+        ):
+            pacer.wait(self._limits.poll_s)
 
     def _failure(
         self,
