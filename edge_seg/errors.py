@@ -118,6 +118,10 @@ class CompileFailed(ModelError):
     """A backend refused to turn an artifact into something that runs."""
 
 
+class NotBuilt(CompileFailed):
+    """A model was not compiled for this machine, which takes too long to be done unasked."""
+
+
 class IncompatibleModel(ModelError):
     """What a model declares and what its artifact really has do not agree."""
 

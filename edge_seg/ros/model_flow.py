@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from edge_seg.backends.build_progress import BuildProgress
 from edge_seg.core.values import Size
 from edge_seg.models.layered import open_stores
 from edge_seg.models.share import share_path
@@ -29,6 +30,7 @@ from std_msgs.msg import Header
 
 LOADER_STOP_TIMEOUT_S = 5.0
 JUDGE_PERIOD_S = 0.5
+BUILD_LOG_PERIOD_S = 5.0
 
 
 class ModelFlow:
@@ -116,7 +118,9 @@ class ModelFlow:
         builder = None
         if cache_dir is not None:
             cache = BuildCache(cache_dir, limit_bytes=settings.cache_limit_mb * 1_000_000)
-            builder = Builder(cache, options.compile)
+            builder = Builder(
+                cache, options.compile, engines=settings.build, on_build=self._on_build
+            )
         return ModelLoader(
             CandidateFactory(store, options, builder),
             succession,
@@ -124,6 +128,11 @@ class ModelFlow:
             exclusive=settings.swap == 'exclusive',
             camera_size=self._camera_size,
             on_done=self.requests.finished,
+        )
+
+    def _on_build(self, progress: BuildProgress) -> None:
+        self._node.get_logger().info(
+            f'building an engine: {progress}', throttle_duration_sec=BUILD_LOG_PERIOD_S
         )
 
     def _on_serving(self, loaded: LoadedModel) -> None:

@@ -15,6 +15,7 @@ from edge_seg.ros.parameters import Changes, NodeParameters
 from edge_seg.ros.process import run_node
 from edge_seg.ros.qos import large_frames_pass
 from edge_seg.ros.transitions import guarded
+from edge_seg.runtime.gpu_metrics import GpuMetrics
 from edge_seg.runtime.health import assess
 from edge_seg.runtime.health_inputs import HealthInputs
 from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
@@ -34,6 +35,7 @@ class SegmentationNode(LifecycleNode):
         self._models = ModelFlow(self, self._camera_size)
         self._cameras: tuple[CameraPort, ...] = ()
         self._flow: FrameFlow | None = None
+        self._gpu: GpuMetrics | None = None
         self._configured = ExitStack()
         self._activated = ExitStack()
         self._refusal = ''
@@ -59,6 +61,8 @@ class SegmentationNode(LifecycleNode):
                 self._cameras = (*self._cameras, camera)
             self._models.open(settings)
             undo.callback(self._models.close)
+            self._gpu = GpuMetrics()
+            undo.callback(self._gpu.close)
             self._settings = settings
             self._configured = undo.pop_all()
         self._diagnostics.set_period(settings.diagnostics_period_s)
@@ -133,6 +137,7 @@ class SegmentationNode(LifecycleNode):
     def _forget_settings(self) -> None:
         self._settings = None
         self._cameras = ()
+        self._gpu = None
 
     def _review(self, changes: Changes) -> None:
         if self._settings is None:
@@ -171,6 +176,7 @@ class SegmentationNode(LifecycleNode):
             report=None if model is None else model.report,
             loading='' if status.at_rest else status.requested,
             load_error=status.last_error or self._refusal,
+            gpu=() if self._gpu is None else self._gpu.values(),
             frame_timeout_s=settings.frame_timeout_s,
             max_age_s=settings.max_age_s,
             max_inference_errors=settings.max_inference_errors,

@@ -14,6 +14,8 @@ from edge_seg.errors import CompileFailed, StoreError
 logger = logging.getLogger(__name__)
 
 BAD_SUFFIX = '.bad'
+RECORD_SUFFIX = '.json'
+"""Of what a backend keeps beside an entry; it goes with the entry."""
 LOCK_POLL_S = 0.1
 
 
@@ -96,13 +98,14 @@ class BuildCache:
                 status = path.stat()
             except FileNotFoundError:
                 continue  # another node trims too
-            if path.suffix != '.lock' and not path.name.startswith('.'):
+            if path.suffix not in ('.lock', RECORD_SUFFIX) and not path.name.startswith('.'):
                 files.append((status.st_mtime, status.st_size, path))
         total = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
             if total <= self._limit_bytes:
                 return
             path.unlink(missing_ok=True)
+            path.with_name(path.name + RECORD_SUFFIX).unlink(missing_ok=True)
             total -= size
 
 

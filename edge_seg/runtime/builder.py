@@ -7,11 +7,15 @@ import sys
 import threading
 
 from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.build_progress import EngineBuilding
 from edge_seg.backends.registry import BackendChoice
+from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import CompileFailed
 from edge_seg.models.store import ModelPackage
 from edge_seg.runtime.build_cache import BuildCache, cache_key
 from edge_seg.runtime.build_worker import BuildAnswer, BuildRequest
+from edge_seg.runtime.engine_builds import BuildMode, EngineBuilds, tell_nobody
+from edge_seg.runtime.engine_child import OnBuild
 
 WATCH_S = 0.2
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
@@ -23,12 +27,22 @@ class Builder:
     Args:
         cache: where compiled models are kept.
         options: what they are compiled for.
+        engines: whether engines, which take minutes, are built or only looked up.
+        on_build: told how far the build of an engine is, in the loading thread.
     """
 
-    def __init__(self, cache: BuildCache, options: CompileOptions) -> None:
+    def __init__(
+        self,
+        cache: BuildCache,
+        options: CompileOptions,
+        *,
+        engines: BuildMode = 'never',
+        on_build: OnBuild = tell_nobody,
+    ) -> None:
         self._cache = cache
         self._options = options
         self._cancelled = threading.Event()
+        self._engines = EngineBuilds(cache, options, engines, self._cancelled, on_build)
 
     def prebuilt(self, package: ModelPackage, choice: BackendChoice) -> Path:
         """Give a compiled file for a model, from the cache or freshly built.
@@ -42,6 +56,10 @@ class Builder:
             StoreError: the cache cannot be used.
         """
         artifact = package.artifact_for([choice.artifact_format])
+        if choice.artifact_format is ArtifactFormat.TENSORRT_ENGINE:
+            return artifact  # built already
+        if isinstance(choice.backend, EngineBuilding):
+            return self._engines.engine(package, choice.backend, artifact)
         suffix = getattr(choice.backend, 'prebuilt_suffix', '')
         if not suffix:
             return artifact

@@ -2,15 +2,23 @@
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 import time
 from typing import Protocol
 
 from edge_seg.backends.base import CompiledModel, CompileOptions
-from edge_seg.backends.registry import AUTO, BackendChoice, choose
+from edge_seg.backends.registry import AUTO, BackendChoice, choose, Rejected
 from edge_seg.core.values import ArtifactFormat, DecodedImage, Size
-from edge_seg.errors import CompileFailed, EdgeSegError, InferenceFailed, LoadStage, ModelRejected
+from edge_seg.errors import (
+    BackendUnavailable,
+    CompileFailed,
+    EdgeSegError,
+    InferenceFailed,
+    LoadStage,
+    ModelRejected,
+    NotBuilt,
+)
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.signature import check_signature, SignaturePolicy
@@ -150,13 +158,7 @@ class CandidateFactory:
         with _stage(LoadStage.VERIFY, on_stage):
             verify_artifacts(package)
         with _stage(LoadStage.BUILD, on_stage):
-            formats = [artifact.format for artifact in package.manifest.artifacts]
-            choice = self._choose(self._options.backend, formats, without=without)
-            if self._builder is None:
-                file = package.artifact_for([choice.artifact_format])
-            else:
-                file = self._builder.prebuilt(package, choice)
-        return Prepared(package, choice, file)
+            return self._build(package, without)
 
     def bring_up(
         self, prepared: Prepared, *, camera: Size | None, on_stage: OnStage
@@ -193,6 +195,26 @@ class CandidateFactory:
         """End a build that is under way."""
         if self._builder is not None:
             self._builder.cancel()
+
+    def _build(self, package: ModelPackage, without: tuple[str, ...]) -> Prepared:
+        """Choose a backend and build for it; a free choice passes over one without an engine."""
+        formats = [artifact.format for artifact in package.manifest.artifacts]
+        choice = self._choose(self._options.backend, formats, without=without)
+        if self._builder is None:
+            return Prepared(package, choice, package.artifact_for([choice.artifact_format]))
+        try:
+            return Prepared(package, choice, self._builder.prebuilt(package, choice))
+        except NotBuilt as missing:
+            if not self.backend_is_free:
+                raise
+            passed_over = Rejected(choice.backend.name, str(missing))
+            try:
+                other = self._build(package, (*without, choice.backend.name))
+            except BackendUnavailable:
+                raise missing from None  # what would help is to build it
+        rejected = [r for r in other.choice.rejected if r.name != passed_over.name]
+        choice = replace(other.choice, rejected=(passed_over, *rejected))
+        return replace(other, choice=choice)
 
     def _compile(self, prepared: Prepared) -> CompiledModel:
         backend, spec = prepared.choice.backend, prepared.package.manifest.spec

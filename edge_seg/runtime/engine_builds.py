@@ -7,7 +7,7 @@ from typing import Literal
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress, EngineBuilding
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import NotBuilt
 from edge_seg.models.package import ModelPackage
 from edge_seg.runtime.build_cache import BuildCache, cache_key
 from edge_seg.runtime.build_worker import BuildRequest
@@ -66,7 +66,7 @@ class EngineBuilds:
         if self.cache.use(entry):
             return entry
         if self.mode == 'never':
-            raise CompileFailed(
+            raise NotBuilt(
                 f'{package.identity} has no {backend.name} engine for this machine, '
                 'and building takes minutes',
                 remedy=f'run once: {backend.build_command(package.identity, self.options)}; '

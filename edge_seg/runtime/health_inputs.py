@@ -29,6 +29,7 @@ class HealthInputs:
         max_age_s: parameter.
         max_inference_errors: parameter.
         statistics: of the frame path since the activation.
+        gpu: state of the GPU as keys and texts; see ``GpuMetrics.values``.
     """
 
     state: str
@@ -46,6 +47,7 @@ class HealthInputs:
     report: CompileReport | None = None
     loading: str = ''
     load_error: str = ''
+    gpu: tuple[tuple[str, str], ...] = ()
     frame_timeout_s: float = 2.0
     max_age_s: float = 1.0
     max_inference_errors: int = 5

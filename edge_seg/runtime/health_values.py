@@ -22,6 +22,7 @@ def health_values(inputs: HealthInputs) -> tuple[KeyValue, ...]:
         *_counts(inputs.statistics),
         *_latencies(inputs.statistics),
         *_errors(inputs),
+        *inputs.gpu,
     )
 
 

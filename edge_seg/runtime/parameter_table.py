@@ -77,6 +77,14 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         "Folder for compiled models; '' = $XDG_CACHE_HOME/edge_seg, 'none' = no cache",
     ),
     ParameterSpec(
+        'build',
+        'string',
+        'never',
+        'Whether missing engines (TensorRT), which take minutes, are built; never refuses such a '
+        'model with the command that builds it',
+        choices=('never', 'on_demand'),
+    ),
+    ParameterSpec(
         'argmax_in_graph',
         'bool',
         False,

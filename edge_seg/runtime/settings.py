@@ -29,6 +29,7 @@ class SegmentationSettings:
     threads: int
     pin_threads: bool
     cache_dir: str
+    build: Literal['never', 'on_demand']
     argmax_in_graph: bool
     cameras: tuple[str, ...]
     image_transport: Literal['raw', 'compressed']

@@ -4,9 +4,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 import threading
 
-from edge_seg.errors import LoadInProgress, LoadStage, ModelNotFound, ModelRejected, NoActiveModel
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.registry import BackendChoice
+from edge_seg.errors import (
+    LoadInProgress,
+    LoadStage,
+    ModelNotFound,
+    ModelRejected,
+    NoActiveModel,
+    NotBuilt,
+)
+from edge_seg.models.layered import LayeredStore
+from edge_seg.models.package import ModelPackage
+from edge_seg.models.store import ModelStore
+from edge_seg.runtime.build_cache import BuildCache
+from edge_seg.runtime.builder import Builder
+from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions, Prepared
 from edge_seg.runtime.probation import ProbationRules
-from fake_backend import FakeBackend, Faults, write_model
+from fake_backend import FakeBackend, FakeRegistry, Faults, write_model
 from model_flow import ModelFlow
 import pytest
 
@@ -395,3 +410,47 @@ def test_nothing_is_left_to_serve_after_close(flow: Make) -> None:
     with pytest.raises(NoActiveModel), node.slot.lease():
         pass
     assert node.board.status.stage == 'none'
+
+
+def test_a_free_choice_passes_over_a_backend_without_an_engine(tmp_path: Path) -> None:
+    write_model(tmp_path, 'net', '1')
+    backends = [FakeBackend('slow_to_build'), FakeBackend('ready')]
+
+    prepared = prepare_with(tmp_path, backends, backend='auto')
+
+    assert prepared.choice.backend.name == 'ready'
+    assert [(r.name, r.reason) for r in prepared.choice.rejected] == [
+        ('slow_to_build', 'no engine; build one')
+    ]
+
+
+@pytest.mark.parametrize(
+    ('names', 'backend'),
+    [(['slow_to_build', 'ready'], 'slow_to_build'), (['slow_to_build'], 'auto')],
+)
+def test_a_missing_engine_is_said_when_nothing_else_may_run(
+    tmp_path: Path, names: list[str], backend: str
+) -> None:
+    write_model(tmp_path, 'net', '1')
+
+    with pytest.raises(ModelRejected, match='build: no engine; build one'):
+        prepare_with(tmp_path, [FakeBackend(name) for name in names], backend=backend)
+
+
+def prepare_with(folder: Path, backends: list[FakeBackend], *, backend: str) -> Prepared:
+    """Prepare net with a builder that has no engine for the backend slow_to_build."""
+
+    class NoEngine(Builder):
+        def prebuilt(self, package: ModelPackage, choice: BackendChoice) -> Path:
+            if choice.backend.name == 'slow_to_build':
+                raise NotBuilt('no engine', remedy='build one')
+            return package.artifact_for([choice.artifact_format])
+
+    options = CandidateOptions(backend, CompileOptions(), warmup_runs=1)
+    factory = CandidateFactory(
+        LayeredStore(ModelStore(folder)),
+        options,
+        NoEngine(BuildCache(folder / 'cache', limit_bytes=1), options.compile),
+        choose_backend=FakeRegistry(backends),
+    )
+    return factory.prepare(factory.resolve('net'), on_stage=lambda stage: None)

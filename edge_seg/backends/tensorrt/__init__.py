@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edge_seg.backends.base import Availability, CompiledModel, CompileOptions
+from edge_seg.backends.tensorrt.build import BuildsEngines
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer
 from edge_seg.backends.tensorrt.driver import DriverRefused, read_devices
 from edge_seg.backends.tensorrt.loading import load_engine
@@ -11,7 +12,7 @@ from edge_seg.core.values import ArtifactFormat, ModelSpec
 from edge_seg.errors import BackendUnavailable
 
 
-class TensorRtBackend:
+class TensorRtBackend(BuildsEngines):
     """NVIDIA TensorRT, with PyCUDA or cuda-bindings for CUDA.
 
     Takes engines (.plan, .engine, .trt) that were built on this kind of machine; an ONNX file

@@ -17,7 +17,7 @@ _CHOICES = {
     'cuda_graph': ('false', 'true'),
 }
 _DLA_CORE = 'dla_core'
-BUILD_OPTIONS = ('workspace_mib', 'optimisation_level', 'build')
+BUILD_OPTIONS = ('workspace_mib', 'optimisation_level', 'timing_cache')
 """Extras that only the builder reads; known here so that they are no mistake."""
 
 
