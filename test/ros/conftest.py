@@ -8,6 +8,16 @@ import colour_models
 from edge_seg.models.store import ModelStore
 import pytest
 from segmentation_nodes import segmentation_nodes, Start
+from segmentation_process import dds_environment
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _dds_profile() -> Iterator[None]:
+    """Use the DDS profile for camera images; a process reads it once, at its first node."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in dds_environment().items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope='session')

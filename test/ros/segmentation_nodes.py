@@ -10,7 +10,7 @@ from typing import Any
 from edge_seg.models.store import ModelStore
 from operator_node import Operator
 import pytest
-from segmentation_process import dds_environment, SegmentationProcess
+from segmentation_process import SegmentationProcess
 
 _numbers = itertools.count(1)
 Start = Callable[..., tuple[SegmentationProcess, Operator]]
@@ -25,8 +25,6 @@ def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
     machine, diagnostics come often.
     """
     with ExitStack() as ends, pytest.MonkeyPatch.context() as patch:
-        for name, value in dds_environment().items():
-            patch.setenv(name, value)
         patch.setenv('ROS_LOG_DIR', str(folder / 'log'))
 
         def start(
