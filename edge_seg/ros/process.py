@@ -21,11 +21,15 @@ from rclpy.task import Future
 
 # mallopt(3) of glibc. Image buffers are larger than the default mmap threshold, so every message
 # would be mapped, faulted in page by page and unmapped again: at 1080p more than half of the cost
-# of receiving it. With these the heap keeps and reuses them.
+# of receiving it. With these the heap keeps and reuses them. One heap for all threads: each load
+# runs in a thread of its own, and with a heap per thread what one model leaves is no use to the
+# next (200 reloads: resident memory flat with one heap, up and down by 40 MiB with several).
 M_TRIM_THRESHOLD = -1
 M_TOP_PAD = -2
 M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 MALLOC_SETTINGS = (
+    (M_ARENA_MAX, 1),
     (M_MMAP_THRESHOLD, 256 << 20),
     (M_TRIM_THRESHOLD, 512 << 20),
     (M_TOP_PAD, 32 << 20),
