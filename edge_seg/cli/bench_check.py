@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 import json
 from pathlib import Path
-from typing import Any
 
 from edge_seg.cli.bench_result import BenchResult, MeasurementFailed, Target
 
@@ -69,12 +68,3 @@ def _worse(target: Target, before: float, tolerance: float) -> bool:
     if target.sense == 'at most':
         return not target.value <= before * (1 + tolerance)
     return not target.value >= before * (1 - tolerance)
-
-
-def baseline_of(result: BenchResult, *, tolerance: float) -> dict[str, Any]:
-    """Make the entries for a new baseline: the ratios only, as times depend on the machine."""
-    return {
-        f'{result.name}/{name}': {'value': round(each.value, 4), 'tolerance': tolerance}
-        for name, each in result.targets.items()
-        if not each.unit
-    }

@@ -61,7 +61,8 @@ def measure_endurance(
         raise MeasurementFailed(
             f'{closed.opened} opened models were counted', expected=f'{options.reloads} or more'
         )
-    _report(part, good, refused, wrong=wrong, closed=closed)
+    _report(part, good, refused)
+    _report_models(part, wrong, closed)
     return part
 
 
@@ -115,14 +116,7 @@ def _sample(rig: Rig) -> ProcessFigures:
     return rig.processes.figures(NODE)
 
 
-def _report(
-    part: Part,
-    good: list[ProcessFigures],
-    refused: list[ProcessFigures],
-    *,
-    wrong: list[str],
-    closed: CloseCount,
-) -> None:
+def _report(part: Part, good: list[ProcessFigures], refused: list[ProcessFigures]) -> None:
     for kind, samples in (('good', good), ('failed', refused)):
         late = samples[int(len(samples) * SETTLING) :]
         own = [float(each.own_kib) for each in late]
@@ -140,6 +134,10 @@ def _report(
             'threads': [late[0].threads, late[-1].threads],
             'files': [late[0].files, late[-1].files],
         }
+    part.charts.append(_chart(good, refused))
+
+
+def _report_models(part: Part, wrong: list[str], closed: CloseCount) -> None:
     part.targets['failed_reloads_at_another_stage'] = Target(len(wrong), 'reloads', 0.0)
     part.targets['models_not_closed_exactly_once'] = Target(
         closed.open_still + closed.closed_again, 'models', 0.0
@@ -150,20 +148,21 @@ def _report(
         'failed_otherwise': wrong,
     }
     part.notes.append(NOTE)
-    part.charts.append(
-        Chart(
-            title='Memory of the node over the reloads',
-            x_label='reload',
-            y_label='MiB without shared memory',
-            series=tuple(
-                Series(
-                    name,
-                    tuple(float(index) for index in range(len(samples))),
-                    tuple(each.own_kib / 1024 for each in samples),
-                )
-                for name, samples in (('good reloads', good), ('failed reloads', refused))
-            ),
-        )
+
+
+def _chart(good: list[ProcessFigures], refused: list[ProcessFigures]) -> Chart:
+    return Chart(
+        title='Memory of the node over the reloads',
+        x_label='reload',
+        y_label='MiB without shared memory',
+        series=tuple(
+            Series(
+                name,
+                tuple(float(index) for index in range(len(samples))),
+                tuple(each.own_kib / 1024 for each in samples),
+            )
+            for name, samples in (('good reloads', good), ('failed reloads', refused))
+        ),
     )
 
 
