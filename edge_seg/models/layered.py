@@ -82,6 +82,7 @@ class LayeredStore:
             ModelNotFound: no store has it.
             ManifestInvalid, IntegrityError, StoreError: the store that has it cannot give it.
         """
+        request = request.strip()
         if is_path(request):
             return self.own.resolve(request)
         reference = parse_reference(request)

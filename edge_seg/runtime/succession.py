@@ -17,6 +17,8 @@ from edge_seg.runtime.slot import Holding, ModelSlot
 
 logger = logging.getLogger(__name__)
 
+Note = Callable[[LoadedModel, LoadedModel], None]
+"""Told of the model that came back and of the one that it replaced."""
 DRAIN_TIMEOUT_S = 5.0
 """Longer than any frame takes: a model is then closed in the thread that gives it up."""
 
@@ -64,7 +66,9 @@ class Succession:
         self._on_withdrawn = on_withdrawn
         self._on_worn_out = on_worn_out
         self._on_first_answer = on_first_answer
-        self._lock = threading.Lock()  # guards everything below; never held while a model runs
+        # Guards everything below; never held while a model runs. The board and the announcements
+        # are told under it, so that they hear of changes in the order in which they happen.
+        self._lock = threading.Lock()
         self._served: LoadedModel | None = None
         self._previous: Predecessor | None = None
         self._probation: Probation | None = None
@@ -94,13 +98,12 @@ class Succession:
         with self._lock:
             closed = self._closed
             if not closed:
+                self._announce(candidate)  # its labels go out before its first mask
                 outdated = self._exchange(candidate)
-                on_trial = self._probation is not None
+                self._board.serving(candidate, on_trial=self._probation is not None)
         if closed:
             candidate.model.close()
             raise ModelRejected(LoadStage.SWAP, 'the node is being cleaned up')
-        self._announce(candidate)
-        self._board.serving(candidate, on_trial=on_trial)
         if outdated is not None:
             outdated.release(drain_timeout_s=DRAIN_TIMEOUT_S)
 
@@ -132,9 +135,11 @@ class Succession:
         Raises:
             NoActiveModel: no previous model is kept loaded.
         """
-        back, _ = self._put_back(keep=self._keep_previous)
-        self._board.serving(back, on_trial=False)
-        return back.model.identity
+
+        def note(back: LoadedModel, failing: LoadedModel) -> None:
+            self._board.serving(back, on_trial=False)
+
+        return self._put_back(note, keep=self._keep_previous)[0].model.identity
 
     def frame_answered(self, model: ServingModel, answer: Answer) -> None:
         """Note an answered frame; on shadow frames the previous model runs here as well."""
@@ -182,10 +187,10 @@ class Succession:
             surplus = predecessor if verdict.passed and not self._keep_previous else None
             if surplus is not None:
                 self._previous = None
+            if verdict.passed:
+                self._board.settled()
         if not verdict.passed:
             self._withdraw(verdict.reason)
-            return
-        self._board.settled()
         if surplus is not None:
             _close_later(surplus.holding)
 
@@ -225,19 +230,23 @@ class Succession:
 
     def _withdraw(self, reason: str) -> None:
         """Roll back by itself; the failing model is not kept."""
+
+        def note(back: LoadedModel, failing: LoadedModel) -> None:
+            self._board.withdrew(failing, back, reason)
+
         try:
-            back, failing = self._put_back(keep=False)
+            _, failing = self._put_back(note, keep=False)
         except NoActiveModel:
             return  # an operator's rollback was faster
-        self._board.withdrew(failing, back, reason)
         self._on_withdrawn(failing, reason)
 
-    def _put_back(self, *, keep: bool) -> tuple[LoadedModel, LoadedModel]:
+    def _put_back(self, note: Note, *, keep: bool) -> tuple[LoadedModel, LoadedModel]:
         """Exchange the present model for the previous one; gives both, in reverse order."""
         with self._lock:
             predecessor, failing = self._previous, self._served
             if predecessor is None or failing is None:
                 raise NoActiveModel('no previous model is kept loaded')
+            self._announce(predecessor.loaded)
             replaced = self._slot.put_back(predecessor.holding)
             self._served = predecessor.loaded
             self._unheard = True
@@ -246,7 +255,7 @@ class Succession:
                 self._previous = Predecessor(failing, replaced)
             self._probation = None
             self._errors_in_a_row = 0
-        self._announce(predecessor.loaded)
+            note(predecessor.loaded, failing)
         if not keep and replaced is not None:
             _close_later(replaced)
         return predecessor.loaded, failing

@@ -1,29 +1,13 @@
 """The command line called as a user would, without a terminal or with one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 import io
 from pathlib import Path
-from typing import Protocol
 
+from command_line import Result, Run
 from edge_seg.cli.main import main
 from model_files import ANSWERS, write_onnx
 import pytest
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left: exit code, stdout, stderr."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Run(Protocol):
-    """Runs the words after ``edge_seg``; ``typed`` are the lines typed on a terminal."""
-
-    def __call__(self, *words: object, typed: str | None = None) -> Result: ...
 
 
 class Terminal(io.StringIO):

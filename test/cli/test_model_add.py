@@ -1,11 +1,11 @@
 """Adding models: what is read from the file, what is asked for, what is refused."""
 
-from collections.abc import Callable
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+from command_line import Run
 from edge_seg.core.values import ClassInfo, OutputKind, ResizeMode, Size
 from edge_seg.models.manifest import Manifest
 from edge_seg.models.package import verify_artifacts
@@ -14,8 +14,6 @@ from edge_seg.models.store import ModelStore
 from model_files import ANSWERS, write_onnx, write_segmenter
 import pytest
 import yaml
-
-Run = Callable[..., Any]
 
 
 def published(store_root: Path, reference: str) -> Manifest:

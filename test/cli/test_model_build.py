@@ -4,9 +4,11 @@ import hashlib
 import json
 from pathlib import Path
 import stat
+from typing import cast
 
-from conftest import Result, Run
+from command_line import Result, Run
 from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.build_progress import EngineBuilding
 from edge_seg.backends.tensorrt.engine_key import read_record
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, MANIFEST_NAME
@@ -71,7 +73,8 @@ def test_an_engine_lands_where_a_node_with_the_same_settings_looks(
     cache = BuildCache(tmp_path / 'cache' / 'edge_seg', limit_bytes=1 << 20)
     node = EngineBuilds(cache, CompileOptions(), 'never', threading.Event())
     package = tiny.resolve('tiny')
-    engine = node.engine(package, create('tensorrt'), package.path / 'net.onnx')  # type: ignore[arg-type]
+    backend = cast(EngineBuilding, create('tensorrt'))
+    engine = node.engine(package, backend, package.path / 'net.onnx')
     assert str(engine) == document['engine']
     assert document['precision'] == 'fp32'
     assert str(document['trtexec_11']).startswith('trtexec --onnx=')

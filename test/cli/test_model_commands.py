@@ -1,16 +1,13 @@
 """The commands that look after a store: what they print, refuse and return."""
 
-from collections.abc import Callable
 import json
 import os
 from pathlib import Path
 import subprocess
 import sys
-from typing import Any
 
+from command_line import Run
 import pytest
-
-Run = Callable[..., Any]
 
 
 def fields(table: str) -> list[list[str]]:

@@ -1,11 +1,10 @@
 """Fusing a model of the store into one that takes pixels and gives masks."""
 
-from collections.abc import Callable
 import json
 from pathlib import Path
 import sys
-from typing import Any
 
+from command_line import Run
 import cv2
 from edge_seg.core.values import OutputKind
 from edge_seg.models.package import ModelPackage, verify_artifacts
@@ -16,8 +15,6 @@ import pytest
 
 pytest.importorskip('onnx', reason='fusing is done with onnx')
 pytest.importorskip('openvino', reason='OpenVINO compares fused and original')
-
-Run = Callable[..., Any]
 
 
 @pytest.fixture

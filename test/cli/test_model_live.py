@@ -1,11 +1,12 @@
 """Activate and rollback against a running node: asked, watched, read back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 import json
 from pathlib import Path
 import threading
 from typing import Any
 
+from command_line import Run
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from edge_seg.ros.qos import LATCHED
 from lifecycle_msgs.msg import State
@@ -17,8 +18,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
-
-Run = Callable[..., Any]
 
 
 class FakeSegmentation(Node):

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 import json
 from pathlib import Path
-from typing import Any
 
+from command_line import Run
 from edge_seg.cli.main import main
 from model_files import ANSWERS
 import pytest
-
-Run = Callable[..., Any]
 
 
 @pytest.fixture

@@ -1,0 +1,19 @@
+"""What a command left, and the form of the call that runs one."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Run(Protocol):
+    """Runs the words after ``edge_seg``; ``typed`` are the lines typed on a terminal."""
+
+    def __call__(self, *words: object, typed: str | None = None) -> Result: ...
