@@ -150,3 +150,11 @@ class ModelRejected(ModelError):
 
 class TransitionFailed(EdgeSegError):
     """A managed lifecycle node did not reach the state it was asked for."""
+
+
+class RegistryUnavailable(EdgeSegError):
+    """A registry of models does not answer, refuses the user, or lacks what it needs here."""
+
+
+class KpiUnavailable(EdgeSegError):
+    """The database of measured runs cannot be opened, read or written to."""

@@ -39,6 +39,14 @@ def _module_ros_domain() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _unrecorded() -> Iterator[None]:
+    """Keep runs of the tests out of the user's KPI database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('EDGE_SEG_KPI', 'off')
+        yield
+
+
 @pytest.fixture
 def ros_domain_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Give one test a domain of its own; processes that it starts inherit it."""

@@ -10,8 +10,10 @@ from edge_seg.errors import (
     BackendUnavailable,
     EdgeSegError,
     IntegrityError,
+    KpiUnavailable,
     ManifestInvalid,
     ModelNotFound,
+    RegistryUnavailable,
     SettingsInvalid,
     SourceUnavailable,
 )
@@ -22,6 +24,13 @@ NOT_FOUND = 3
 INVALID = 4
 UNAVAILABLE = 5
 INTERRUPTED = 130
+MISSING = (
+    BackendUnavailable,
+    KpiUnavailable,
+    RegistryUnavailable,
+    SettingsInvalid,
+    SourceUnavailable,
+)
 EXIT_CODES = (
     'Exit codes: 0 done, 1 refused, 2 wrong usage, 3 no such model, 4 a manifest, digest or '
     'signature is wrong, 5 something needed is missing or does not answer, 130 interrupted.'
@@ -110,7 +119,7 @@ def exit_code_of(error: EdgeSegError) -> int:
         return NOT_FOUND
     if isinstance(error, (IntegrityError, ManifestInvalid)):
         return INVALID
-    if isinstance(error, (BackendUnavailable, SettingsInvalid, SourceUnavailable)):
+    if isinstance(error, MISSING):
         return UNAVAILABLE
     return REFUSED
 
