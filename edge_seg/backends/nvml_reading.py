@@ -59,6 +59,11 @@ class Nvml:
             None if power is None else power / 1000.0,  # milliwatts
         )
 
+    def energy_j(self) -> float | None:
+        """Return the joules since the driver was loaded; None before Volta."""
+        used = self._asked(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu))
+        return None if used is None else used / 1000.0  # millijoules
+
     def close(self) -> None:
         """Let NVML go; twice is fine, and it never raises."""
         if self._open:
