@@ -53,6 +53,7 @@ setup(
         'cuda-python': ['cuda-bindings>=12.6'],
         'bag': ['rosbags>=0.10'],
         'onnx': ['onnx>=1.14'],
+        'pytorch': ['torch>=2.6', 'onnx>=1.14'],
         # An extra, not tests_require: with new setuptools colcon would run no test and say OK.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },

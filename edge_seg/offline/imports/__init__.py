@@ -1,0 +1,1 @@
+"""Turns somebody's trained network into a model of the store."""
