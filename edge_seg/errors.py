@@ -122,6 +122,10 @@ class NotBuilt(CompileFailed):
     """A model was not compiled for this machine, which takes too long to be done unasked."""
 
 
+class PrebuiltUnusable(CompileFailed):
+    """A file compiled ahead is damaged, or of another machine or version; a new one would load."""
+
+
 class IncompatibleModel(ModelError):
     """What a model declares and what its artifact really has do not agree."""
 

@@ -64,6 +64,9 @@ class EngineBuilding(Protocol):
             BackendUnavailable, CompileFailed: as ``build_engine``, as far as it shows by now.
         """
 
+    def entry_problem(self, engine: Path, parts: tuple[str, ...]) -> str:
+        """Say why an engine is not the one that these key parts stand for; '' when it is."""
+
     def build_engine(
         self,
         artifact: Path,

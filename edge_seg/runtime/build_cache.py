@@ -1,7 +1,7 @@
 """Compiled models on disk: one file per full key, locked against two builders, limited in size."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import fcntl
 import hashlib
 import logging
@@ -88,7 +88,8 @@ class BuildCache:
     def set_aside(self, entry: Path, reason: str) -> None:
         """Take an entry that does not load out of use; one bad file per key is kept to look at."""
         logger.warning('cache entry %s is set aside: %s', entry.name, reason)
-        entry.replace(entry.with_name(entry.name + BAD_SUFFIX))
+        with suppress(FileNotFoundError):  # another node trimmed it meanwhile
+            entry.replace(entry.with_name(entry.name + BAD_SUFFIX))
 
     def trim(self) -> None:
         """Remove what was not used for longest until the rest fits the limit."""

@@ -12,12 +12,12 @@ from edge_seg.backends.registry import AUTO, BackendChoice, choose, Rejected
 from edge_seg.core.values import ArtifactFormat, DecodedImage, Size
 from edge_seg.errors import (
     BackendUnavailable,
-    CompileFailed,
     EdgeSegError,
     InferenceFailed,
     LoadStage,
     ModelRejected,
     NotBuilt,
+    PrebuiltUnusable,
 )
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, verify_artifacts
@@ -221,13 +221,21 @@ class CandidateFactory:
         artifact = prepared.package.artifact_for([prepared.choice.artifact_format])
         try:
             return backend.compile_model(prepared.file, spec, self._options.compile)
-        except CompileFailed as failure:
+        except PrebuiltUnusable as failure:
             if self._builder is None or prepared.file == artifact:
                 raise
-            # A damaged or outdated cache entry is no fault of the model: build it once more.
+            # A damaged or outdated cache entry is no fault of the model: build it once more. Any
+            # other refusal, as for want of memory, would only be met again after minutes.
             self._builder.discard(prepared.file, str(failure))
-        again = self._builder.prebuilt(prepared.package, prepared.choice)
+            again = self._rebuilt(prepared, failure)
         return backend.compile_model(again, spec, self._options.compile)
+
+    def _rebuilt(self, prepared: Prepared, failure: PrebuiltUnusable) -> Path:
+        assert self._builder is not None
+        try:
+            return self._builder.prebuilt(prepared.package, prepared.choice)
+        except NotBuilt as missing:
+            raise NotBuilt(failure.met, remedy=missing.remedy) from failure
 
 
 def warm(model: ServingModel, camera: Size, *, runs: int) -> WarmUp:

@@ -63,20 +63,30 @@ class EngineBuilds:
         parts = backend.build_key_parts(artifact, spec, self.options)
         key = cache_key((package.manifest_sha256, backend.name, *parts))
         entry = self.cache.entry(key, suffix)
-        if self.cache.use(entry):
+        problem = self._problem(backend, entry, parts)
+        if not problem:
             return entry
         if self.mode == 'never':
             raise NotBuilt(
-                f'{package.identity} has no {backend.name} engine for this machine, '
+                f'{package.identity} has no {backend.name} engine for this machine ({problem}), '
                 'and building takes minutes',
                 remedy=f'run once: {backend.build_command(package.identity, self.options)}; '
                 'or set build: on_demand',
             )
         with self.cache.building(entry, cancelled=self.cancelled):
-            if not self.cache.use(entry):  # another node may have built it meanwhile
+            problem = self._problem(backend, entry, parts)
+            if problem:  # another node may have built it meanwhile
+                if entry.exists():
+                    self.cache.set_aside(entry, problem)
                 self._build(package, backend.name, artifact, entry)
                 self.cache.trim()
         return entry
+
+    def _problem(self, backend: EngineBuilding, entry: Path, parts: tuple[str, ...]) -> str:
+        """Say why the cache has no engine for these key parts; '' when it has one."""
+        if not self.cache.use(entry):
+            return 'none was built'
+        return backend.entry_problem(entry, parts)
 
     def _build(self, package: ModelPackage, backend: str, artifact: Path, entry: Path) -> None:
         extra = self.options.extra

@@ -92,6 +92,16 @@ def test_without_permission_an_engine_that_is_there_is_used(bench: Bench) -> Non
     assert bench.engine(mode='never') == entry
 
 
+def test_a_foreign_engine_under_the_right_name_is_never_served(bench: Bench) -> None:
+    entry = bench.engine()
+    entry.write_bytes(b'foreign')
+    with pytest.raises(CompileFailed, match='it is foreign') as caught:
+        bench.engine(mode='never')
+    assert 'edge_seg model build-engine net@1' in caught.value.remedy
+    assert bench.engine().read_bytes() == b'engine'
+    assert entry.with_name(f'{entry.name}.bad').read_bytes() == b'foreign'
+
+
 def test_an_engine_in_the_store_is_used_as_it_is(bench: Bench) -> None:
     cache = BuildCache(bench.root, limit_bytes=1)
     builds = EngineBuilds(cache, CompileOptions(), 'never', bench.cancelled)

@@ -23,7 +23,7 @@ from edge_seg.backends.openvino.properties import (
     Properties,
 )
 from edge_seg.core.values import ModelSpec
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import CompileFailed, PrebuiltUnusable
 import openvino as ov
 
 
@@ -83,7 +83,7 @@ def load_prebuilt(artifact: Path, spec: ModelSpec, options: CompileOptions) -> O
     try:
         compiled = core().import_model(blob, device, properties)
     except SDK_ERRORS as error:
-        raise CompileFailed(
+        raise PrebuiltUnusable(
             f'{artifact.name} cannot be imported: {readable(error)}', remedy='build it again'
         ) from error
     check_precision(options.precision, effective_precision(compiled), device)
@@ -136,7 +136,7 @@ def _check_header(
     )
     for what, built, wanted in pairs:
         if built != wanted:
-            raise CompileFailed(
+            raise PrebuiltUnusable(
                 f'{file} was built for {what} {built}', expected=wanted, remedy='build it again'
             )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import tempfile
 
 from edge_seg.core.values import ModelSpec, OutputKind, TensorSpec
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import PrebuiltUnusable
 
 PREBUILT_SUFFIX = '.ovbuilt'
 _MAGIC = b'edge_seg openvino 1\n'
@@ -78,7 +78,7 @@ def read_prebuilt(path: Path) -> tuple[PrebuiltHeader, bytes]:
     from a directory that others cannot write to.
 
     Raises:
-        CompileFailed: missing, cut short, changed, or not such a file.
+        PrebuiltUnusable: missing, cut short, changed, or not such a file.
     """
     try:
         with path.open('rb') as file:
@@ -86,7 +86,7 @@ def read_prebuilt(path: Path) -> tuple[PrebuiltHeader, bytes]:
             line = file.readline(_MAX_HEADER_BYTES) if magic == _MAGIC else b''
             blob = file.read() if line.endswith(b'\n') else b''
     except OSError as error:
-        raise CompileFailed(f'{path} cannot be read: {error.strerror}') from error
+        raise PrebuiltUnusable(f'{path} cannot be read: {error.strerror}') from error
     if not blob:
         raise _damaged(path, 'it is no prebuilt model, or cut short')
     try:
@@ -124,5 +124,5 @@ def _tensor_spec(fields: dict[str, object]) -> TensorSpec:
     return TensorSpec(str(fields['name']), tuple(shape), str(fields['dtype']), layout)
 
 
-def _damaged(path: Path, reason: str) -> CompileFailed:
-    return CompileFailed(f'{path.name} cannot be loaded: {reason}', remedy='build it again')
+def _damaged(path: Path, reason: str) -> PrebuiltUnusable:
+    return PrebuiltUnusable(f'{path.name} cannot be loaded: {reason}', remedy='build it again')

@@ -7,8 +7,10 @@ from edge_seg.backends.build_progress import OnProgress
 from edge_seg.backends.tensorrt.build_engine import build_engine
 from edge_seg.backends.tensorrt.build_options import command_line
 from edge_seg.backends.tensorrt.build_plan import BuildPlan, plan_build
+from edge_seg.backends.tensorrt.engine_file import read_engine
 from edge_seg.backends.tensorrt.sdk import load_sdk
 from edge_seg.core.values import ModelSpec
+from edge_seg.errors import CompileFailed
 
 
 class BuildsEngines:
@@ -55,6 +57,18 @@ class BuildsEngines:
     ) -> tuple[str, ...]:
         """Give the digest of the engine's key: network, machine, precision, limits."""
         return (self.build_plan(artifact, spec, options).key.digest(),)
+
+    def entry_problem(self, engine: Path, parts: tuple[str, ...]) -> str:
+        """Say why an engine is not the one of these key parts; '' when it is, by its record."""
+        try:
+            record = read_engine(engine).record
+        except CompileFailed as failure:
+            return str(failure)
+        if record is None:
+            return f'{engine.name} has no record of what it was built for'
+        if (record.request,) != parts:
+            return f'{engine.name} was built for another network, machine or setting'
+        return ''
 
     def build_plan(self, artifact: Path, spec: ModelSpec, options: CompileOptions) -> BuildPlan:
         """Say how a build would be done; errors as in ``build_engine``, as far as they show."""

@@ -66,7 +66,8 @@ def build_engine(
         book.announce('trying the engine')
         built = _Built(blob, owner.call(lambda: _tried(sdk, plan, blob)), fused)
     precision = _effective(plan, built, options.precision)
-    write_engine(out_path, built.plan, replace(plan.key, precision=precision))
+    key = replace(plan.key, precision=precision)
+    write_engine(out_path, built.plan, key, request=plan.key.digest())
     return CompileReport('tensorrt', sdk.version, str(plan.device), precision, built.fused)
 
 

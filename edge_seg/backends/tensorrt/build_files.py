@@ -27,16 +27,22 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def write_engine(path: Path, plan: bytes, key: EngineKey) -> None:
+def write_engine(path: Path, plan: bytes, key: EngineKey, *, request: str) -> None:
     """Write an engine and its record.
 
     The record goes first: an engine is never there without the record of what it was built for,
     and one beside the record of another is refused.
 
+    Args:
+        path: the engine.
+        plan: its content.
+        key: what it was built from and for.
+        request: digest of the key that was asked for.
+
     Raises:
         CompileFailed: the folder cannot be written or is full.
     """
-    record = EngineRecord(key, hashlib.sha256(plan).hexdigest())
+    record = EngineRecord(key, hashlib.sha256(plan).hexdigest(), request)
     try:
         write_whole(record_path(path), record.to_json().encode())
         write_whole(path, plan)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_seg.backends.tensorrt.driver import DeviceInfo
-from edge_seg.errors import CompileFailed
+from edge_seg.backends.tensorrt.trusted_file import read_trusted
+from edge_seg.errors import PrebuiltUnusable
 
 RECORD_SUFFIX = '.json'
 _MAX_RECORD_BYTES = 1 << 20
@@ -94,10 +95,13 @@ class EngineRecord:
     Attributes:
         key: what it was built from and for.
         plan_sha256: digest of the engine file.
+        request: digest of the key that was asked for, by which a cache tells engines apart; the
+            precision in it is the one planned, that in ``key`` the one that came out.
     """
 
     key: EngineKey
     plan_sha256: str
+    request: str
 
     def to_json(self) -> str:
         """Give the record as text."""
@@ -115,7 +119,8 @@ class EngineRecord:
         machine = BuiltFor(**key.pop('machine'))
         for name in ('profiles', 'compatibility'):
             key[name] = tuple(key[name])
-        return cls(EngineKey(machine=machine, **key), str(fields['plan_sha256']))
+        made = EngineKey(machine=machine, **key)
+        return cls(made, str(fields['plan_sha256']), str(fields['request']))
 
 
 def record_path(engine: Path) -> Path:
@@ -127,19 +132,17 @@ def read_record(engine: Path) -> EngineRecord | None:
     """Read the record beside an engine; None when there is none.
 
     Raises:
-        CompileFailed: it is there and unreadable.
+        PrebuiltUnusable: it is there and unreadable.
+        CompileFailed: others can write it.
     """
     path = record_path(engine)
     try:
-        with path.open('rb') as file:
-            text = file.read(_MAX_RECORD_BYTES)
+        text = read_trusted(path, limit=_MAX_RECORD_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise CompileFailed(f'{path} cannot be read: {error.strerror}') from error
     try:
         return EngineRecord.from_json(text.decode())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CompileFailed(
+        raise PrebuiltUnusable(
             f'{path.name} is damaged ({error})', remedy=f'rebuild {engine.name}'
         ) from error

@@ -8,7 +8,10 @@ from edge_seg.backends.tensorrt.fitting import EngineTensor, InputFit, Shape
 from edge_seg.backends.tensorrt.precision import engine_precision
 from edge_seg.backends.tensorrt.sdk import Sdk, start_runtime
 from edge_seg.backends.tensorrt.translate import explain, REBUILD, version_mismatch
-from edge_seg.errors import BackendUnavailable, CompileFailed, InferenceFailed
+from edge_seg.errors import BackendUnavailable, CompileFailed, InferenceFailed, PrebuiltUnusable
+
+RAISED = (RuntimeError, TypeError, ValueError, MemoryError)
+"""What pybind11 makes of C++ exceptions; usually TensorRT only logs and gives None or False."""
 
 
 class LoadedEngine:
@@ -38,7 +41,7 @@ class LoadedEngine:
         mark = sdk.ring.mark()
         try:
             self._engine = self._runtime.deserialize_cuda_engine(file.blob)
-        except (RuntimeError, TypeError) as error:
+        except RAISED as error:
             self._refuse('cannot be loaded', mark, str(error))
         if self._engine is None:
             self._refuse_to_load(file, mark)
@@ -70,18 +73,22 @@ class LoadedEngine:
         """
         mark = self._sdk.ring.mark()
         try:
-            context = self._context = self._engine.create_execution_context()
-        except (RuntimeError, TypeError) as error:
+            self._context = self._engine.create_execution_context()
+            if self._context is None:
+                self._refuse('cannot be made ready', mark)
+            self._fix_shapes(fit, stream, mark)
+        except RAISED as error:
             self._refuse('cannot be made ready', mark, str(error))
-        if context is None:
-            self._refuse('cannot be made ready', mark)
+
+    def _fix_shapes(self, fit: InputFit, stream: int, mark: int) -> None:
+        context = self._context
         # Profile 0 is active from the start; asking for it again costs a synchronisation.
         if fit.profile > 0 and not context.set_optimization_profile_async(fit.profile, stream):
             self._refuse(f'does not switch to profile {fit.profile}', mark)
         name = fit.spec.name
         if not context.set_input_shape(name, fit.run_shape):
             self._refuse(f'does not take {name} as {fit.run_shape}', mark)
-        missing = context.infer_shapes()
+        missing = context.infer_shapes()  # raises RuntimeError for shapes that contradict
         if missing:
             self._refuse(f'leaves the shapes of {", ".join(map(str, missing))} open', mark)
 
@@ -131,8 +138,11 @@ class LoadedEngine:
         if file.header.version != here:
             told = ' | '.join(self._sdk.ring.since(mark)) or 'nothing'
             why = version_mismatch(file.name, file.header.version, str(here))
-            raise CompileFailed(f'{why.met} (TensorRT says: {told})', remedy=why.remedy)
-        self._refuse('cannot be loaded', mark)
+            raise PrebuiltUnusable(f'{why.met} (TensorRT says: {told})', remedy=why.remedy)
+        why = explain(self._sdk.ring.since(mark))
+        raise PrebuiltUnusable(
+            f'{file.name} cannot be loaded: {why.met}', remedy=why.remedy or REBUILD
+        )
 
     def _refuse(self, what: str, mark: int, *more: str) -> NoReturn:
         why = explain((*self._sdk.ring.since(mark), *more))

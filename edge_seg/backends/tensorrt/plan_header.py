@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import struct
 from typing import NamedTuple
 
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import PrebuiltUnusable
 
 HEADER_BYTES = 28
 _MAGIC = b'ftrt'
@@ -60,17 +60,17 @@ def read_plan_header(blob: bytes, file: str) -> PlanHeader:
         file: file name, for the message.
 
     Raises:
-        CompileFailed: too short, or no plan.
+        PrebuiltUnusable: too short, or no plan.
     """
     if len(blob) < HEADER_BYTES:
-        raise CompileFailed(
+        raise PrebuiltUnusable(
             f'{file} has {len(blob)} bytes',
             expected='a whole TensorRT engine',
             remedy='copy it again or rebuild it',
         )
     magic, zero = _MAGIC_AND_ZERO.unpack_from(blob)
     if magic != _MAGIC or zero != 0:
-        raise CompileFailed(
+        raise PrebuiltUnusable(
             f'{file} begins with {blob[:4]!r}',
             expected=f'{_MAGIC!r}, the start of every TensorRT engine',
             remedy='it may be an ONNX file under a wrong name, or damaged: rebuild the engine',

@@ -279,6 +279,9 @@ class IExecutionContext(_Owned):
             if each['mode'] == 'INPUT' and name not in self._shapes
         ]
         if self._machine.failing('infer_shapes'):
+            # As NVIDIA's pyCore.cpp does it.
+            raise RuntimeError('infer_shapes error code: -1')
+        if self._machine.faults.get('open_shapes'):
             return ['image']
         return open_inputs
 

@@ -1,5 +1,6 @@
 """A model that comes as ONNX only, through the stages of the loader, on TensorRT."""
 
+from dataclasses import dataclass, field, replace
 import hashlib
 from pathlib import Path
 
@@ -14,20 +15,25 @@ from edge_seg.models.store import ModelStore
 from edge_seg.runtime.build_cache import BuildCache
 from edge_seg.runtime.builder import Builder
 from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
+from fake_machine import FakeMachine, ORIN
 import pytest
 from tiny_models import TinyModel
 
+WITH_DEFAULTS = CompileOptions()
 FAKES = Path(__file__).parents[2] / 'cli' / 'tensorrt_fakes'
 
 
 @pytest.fixture(params=['10.3.0', '11.4.0'])
-def store(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> ModelStore:
-    """Give a store with tiny@1, on a machine with a version of TensorRT."""
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
+    """Give a machine with a version of TensorRT, in this process and in children."""
     monkeypatch.setenv('PYTHONPATH', str(FAKES))
     monkeypatch.setenv('FAKE_TENSORRT', request.param)
-    install(request.param, monkeypatch)
+    return install(request.param, monkeypatch)
+
+
+@pytest.fixture
+def store(machine: FakeMachine, tmp_path: Path) -> ModelStore:
+    """Give a store with tiny@1."""
     folder = tmp_path / 'tiny'
     folder.mkdir()
     content = TinyModel().save(folder / 'net.onnx').read_bytes()
@@ -62,3 +68,103 @@ def test_an_engine_is_built_only_when_it_may_be_and_found_afterwards(
         assert loaded.model.report.backend == 'tensorrt'
         loaded.model.close()
     assert told[0] == 'reading the network'
+
+
+@dataclass
+class Node:
+    """What a node loads models with."""
+
+    store: ModelStore
+    root: Path
+    builds: list[str] = field(default_factory=list)
+
+    def load(
+        self, model: str = 'tiny', *, wanted: CompileOptions = WITH_DEFAULTS, mode: str = 'never'
+    ) -> str:
+        """Take a model through every stage and let it go; gives its precision."""
+        options = CandidateOptions('tensorrt', wanted, warmup_runs=1)
+        cache = BuildCache(self.root, limit_bytes=1 << 20)
+        builder = Builder(
+            cache,
+            options.compile,
+            engines=mode,  # type: ignore[arg-type]
+            on_build=lambda progress: self.builds.append(progress.phase),
+        )
+        factory = CandidateFactory(LayeredStore(self.store), options, builder)
+        prepared = factory.prepare(self.store.resolve(model), on_stage=lambda stage: None)
+        loaded = factory.bring_up(prepared, camera=None, on_stage=lambda stage: None)
+        loaded.model.close()
+        return loaded.model.report.precision
+
+    @property
+    def entries(self) -> list[Path]:
+        """The engines in the cache."""
+        return sorted(self.root.glob('*.plan'))
+
+
+@pytest.fixture
+def node(store: ModelStore, tmp_path: Path) -> Node:
+    made = Node(store, tmp_path / 'cache')
+    made.load(mode='on_demand')
+    made.builds.clear()
+    return made
+
+
+def test_an_engine_that_does_not_fit_now_is_kept_and_loads_later(
+    node: Node, machine: FakeMachine
+) -> None:
+    free, machine.gpu.free = machine.gpu.free, 1 << 20
+    with pytest.raises(ModelRejected, match='of GPU memory'):
+        node.load(mode='on_demand')
+    assert node.builds == []
+    machine.gpu.free = free
+    assert node.load()
+
+
+def test_a_wish_that_cannot_be_met_costs_no_engine(node: Node, machine: FakeMachine) -> None:
+    machine.devices(replace(ORIN, integrated=False))
+    mapped = CompileOptions(extra=(('memory', 'mapped'),))
+    with pytest.raises(ModelRejected, match='memory of its own'):
+        node.load(wanted=mapped, mode='on_demand')
+    assert len(node.entries) == 1
+    assert node.builds == []
+
+
+def test_an_engine_of_another_model_under_this_ones_name_is_not_served(
+    node: Node, tmp_path: Path
+) -> None:
+    (own,) = node.entries
+    level = CompileOptions(extra=(('optimisation_level', '5'),))
+    node.load(wanted=level, mode='on_demand')
+    node.builds.clear()
+    (other,) = (entry for entry in node.entries if entry != own)
+    for suffix in ('', '.json'):  # with its record, so that the two agree
+        own.with_name(own.name + suffix).write_bytes(
+            other.with_name(other.name + suffix).read_bytes()
+        )
+    with pytest.raises(ModelRejected, match='built for another network') as caught:
+        node.load()
+    assert 'edge_seg model build-engine tiny@1' in str(caught.value)
+    assert node.load(mode='on_demand')
+    assert 'building' in node.builds
+
+
+def test_an_engine_in_the_cache_without_its_record_is_not_served(node: Node) -> None:
+    (own,) = node.entries
+    own.with_name(f'{own.name}.json').unlink()
+    with pytest.raises(ModelRejected, match='has no record'):
+        node.load()
+    assert node.load(mode='on_demand')
+    assert 'building' in node.builds
+
+
+def test_an_engine_that_tensorrt_refuses_is_named_and_built_again(
+    node: Node, machine: FakeMachine
+) -> None:
+    machine.gpu.fail_always = {'deserialize_cuda_engine'}
+    with pytest.raises(ModelRejected, match='cannot be loaded') as caught:
+        node.load()
+    assert 'run once: edge_seg model build-engine tiny@1' in str(caught.value)
+    machine.gpu.fail_always = set()
+    assert node.load(mode='on_demand')
+    assert 'building' in node.builds

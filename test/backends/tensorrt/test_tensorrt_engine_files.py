@@ -49,7 +49,7 @@ def engine(tmp_path: Path) -> Path:
 
 def record_beside(engine: Path, key: EngineKey = KEY) -> None:
     digest = hashlib.sha256(engine.read_bytes()).hexdigest()
-    record_path(engine).write_text(EngineRecord(key, digest).to_json(), 'utf-8')
+    record_path(engine).write_text(EngineRecord(key, digest, key.digest()).to_json(), 'utf-8')
 
 
 def test_a_private_engine_is_read(engine: Path) -> None:
@@ -97,6 +97,61 @@ def test_a_link_to_a_file_that_others_may_write_is_refused(engine: Path) -> None
     (engine.parent / 'link.plan').symlink_to(engine)
     with pytest.raises(CompileFailed, match='mode 0666'):
         read_engine(engine.parent / 'link.plan')
+
+
+def test_a_link_lies_in_a_folder_that_others_may_not_write_either(
+    engine: Path, tmp_path: Path
+) -> None:
+    shared = tmp_path / 'shared'
+    shared.mkdir()
+    shared.chmod(0o777)
+    (shared / 'link.plan').symlink_to(engine)
+    with pytest.raises(CompileFailed, match='shared is writable by others'):
+        read_engine(shared / 'link.plan')
+    (tmp_path / 'link.plan').symlink_to(shared / 'net.plan')
+    (shared / 'net.plan').write_bytes(engine.read_bytes())
+    (shared / 'net.plan').chmod(0o600)
+    with pytest.raises(CompileFailed, match='shared is writable by others'):
+        read_engine(tmp_path / 'link.plan')
+
+
+@pytest.mark.parametrize(('mode', 'refused'), [(0o777, True), (0o1777, False), (0o755, False)])
+def test_a_folder_further_up_in_which_others_can_exchange_folders_is_refused(
+    engine: Path, mode: int, refused: bool
+) -> None:
+    middle = engine.parent / 'middle'
+    inner = middle / 'inner'
+    inner.mkdir(parents=True, mode=0o700)
+    engine.rename(inner / 'net.plan')
+    middle.chmod(mode)
+    if refused:
+        with pytest.raises(CompileFailed, match='middle is writable by others'):
+            read_engine(inner / 'net.plan')
+    else:
+        assert read_engine(inner / 'net.plan').blob
+
+
+def test_a_folder_of_the_users_own_group_is_no_danger_further_up(engine: Path) -> None:
+    middle = engine.parent / 'middle'
+    (middle / 'inner').mkdir(parents=True, mode=0o700)
+    engine.rename(middle / 'inner' / 'net.plan')
+    middle.chmod(0o775)
+    if os.geteuid() != os.getegid():
+        os.chmod(middle, 0o755)
+    assert read_engine(middle / 'inner' / 'net.plan').blob
+
+
+def test_a_record_that_others_may_write_is_refused(engine: Path) -> None:
+    record_beside(engine)
+    record_path(engine).chmod(0o666)
+    with pytest.raises(CompileFailed, match=r'net\.plan\.json is writable by others'):
+        read_engine(engine)
+
+
+def test_a_pipe_in_place_of_the_record_stops_nobody(engine: Path) -> None:
+    os.mkfifo(record_path(engine), 0o600)
+    with pytest.raises(CompileFailed, match='is not a file'):
+        read_engine(engine)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +220,7 @@ def test_a_damaged_record_is_an_error_and_no_missing_one(engine: Path, text: str
 
 def test_an_unreadable_record_is_an_error(engine: Path) -> None:
     record_path(engine).mkdir()
-    with pytest.raises(CompileFailed, match='cannot be read'):
+    with pytest.raises(CompileFailed, match='is not a file'):
         read_record(engine)
 
 
@@ -196,8 +251,11 @@ def test_a_newer_driver_keeps_the_engine(engine: Path) -> None:
     )
 
 
-def test_an_engine_without_a_record_is_left_to_tensorrt(engine: Path) -> None:
+def test_an_engine_without_a_record_is_left_to_tensorrt_and_that_is_said(
+    engine: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     check_machine(read_engine(engine), BuiltFor('1', '1', 'x', '1', 1), remedy='rebuild')
+    assert 'net.plan has no record' in caplog.text
 
 
 @pytest.mark.parametrize('name', [field.name for field in fields(EngineKey)])
@@ -213,7 +271,7 @@ def test_everything_in_the_key_changes_its_digest(name: str) -> None:
         new = replace(old, sm_count=99)
     changed = replace(KEY, **{name: new})  # type: ignore[arg-type]
     assert changed.digest() != KEY.digest()
-    assert EngineRecord.from_json(EngineRecord(changed, 'ff').to_json()).key == changed
+    assert EngineRecord.from_json(EngineRecord(changed, 'ff', 'aa').to_json()).key == changed
 
 
 def test_the_key_is_the_same_in_every_process() -> None:

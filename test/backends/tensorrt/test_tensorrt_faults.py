@@ -91,10 +91,15 @@ def test_what_tensorrt_logged_stands_in_the_refusal(machine: FakeMachine, call: 
     machine.gpu.fail_always = {call}
     with pytest.raises(EdgeSegError) as refusal:
         machine.backend.compile_model(engine, MODEL.spec, options())
-    reason = '[infer_shapes]' if call == 'infer_shapes' else f'[{call}] Error Code 1: injected'
-    assert reason in refusal.value.met
+    assert f'[{call}] Error Code 1: injected' in refusal.value.met
     assert refusal.value.remedy
     assert isinstance(refusal.value, BackendUnavailable if call == 'Runtime' else CompileFailed)
+
+
+def test_shapes_that_stay_open_are_named(machine: FakeMachine) -> None:
+    machine.trt._machine.faults['open_shapes'] = 'yes'
+    with pytest.raises(CompileFailed, match='leaves the shapes of image open'):
+        machine.backend.compile_model(machine.engine(MODEL), MODEL.spec, options())
 
 
 @pytest.mark.parametrize('call', ['execute_async_v3', 'h2d', 'd2h', 'event_record', 'event_sync'])

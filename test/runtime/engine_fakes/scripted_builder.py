@@ -28,6 +28,10 @@ class ScriptedBuilder:
         """Give everything but where timings are kept."""
         return (repr([pair for pair in options.extra if pair[0] != 'timing_cache']),)
 
+    def entry_problem(self, engine: Path, parts: tuple[str, ...]) -> str:
+        """Take every engine but one that says that it is foreign."""
+        return 'it is foreign' if engine.read_bytes() == b'foreign' else ''
+
     def build_command(self, identity: str, options: CompileOptions) -> str:
         """Give a command line."""
         return f'edge_seg model build-engine {identity}'

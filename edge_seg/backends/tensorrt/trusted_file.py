@@ -1,0 +1,88 @@
+"""Reads files that nobody but this user or root can have written or exchanged."""
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import stat
+
+from edge_seg.errors import CompileFailed, PrebuiltUnusable
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def read_trusted(path: Path, *, limit: int = -1) -> bytes:
+    """Read a file after making sure of who can have written it.
+
+    The permissions are those of the open file, so that it cannot be exchanged in between; those
+    of the folders around it tell whether it could have been exchanged before. Links are followed,
+    and held to the same rule at both ends.
+
+    Args:
+        path: the file.
+        limit: most bytes to read; -1 for all.
+
+    Raises:
+        FileNotFoundError: there is none.
+        PrebuiltUnusable: it cannot be read.
+        CompileFailed: others can write it, or could have put another in its place.
+    """
+    given = path.absolute()
+    real = given.resolve()
+    for place in dict.fromkeys((given, real)):
+        _check_folder(place.parent)
+        for folder in place.parent.parents:
+            _check_ancestor(folder)
+    try:
+        handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise PrebuiltUnusable(f'{path} cannot be read: {error.strerror}') from error
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise PrebuiltUnusable(f'{path} is not a file', expected='a file')
+        _check_writers(path, found)
+        with os.fdopen(os.dup(handle), 'rb') as file:
+            return file.read(limit)
+    finally:
+        os.close(handle)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise CompileFailed(f'{folder} is not a directory', expected='the directory of an engine')
+    _check_writers(folder, os.stat(folder))
+
+
+def _check_ancestor(folder: Path) -> None:
+    """Refuse a folder in which others can exchange what lies on the way to the engine.
+
+    In one with the sticky bit (/tmp) only owners can. A group of the user's own, by which the
+    umask 002 of many distributions makes folders writable, has no other members.
+    """
+    found = os.stat(folder)
+    private = found.st_gid == found.st_uid and not found.st_mode & stat.S_IWOTH
+    if found.st_mode & stat.S_ISVTX or private:
+        found = os.stat_result((found.st_mode & ~_OTHERS_MAY_WRITE, *found[1:]))
+    _check_writers(folder, found)
+
+
+def _check_writers(path: Path, found: os.stat_result) -> None:
+    for problem, expected, remedy in _problems(path, found):
+        raise CompileFailed(problem, expected=expected, remedy=remedy)
+
+
+def _problems(path: Path, found: os.stat_result) -> Iterator[tuple[str, str, str]]:
+    if found.st_uid not in (0, os.geteuid()):
+        yield (
+            f'{path} belongs to user {found.st_uid}',
+            'this user or root: an engine is executable code',
+            f'sudo chown {os.geteuid()} {path}, if you trust what is in it',
+        )
+    if found.st_mode & _OTHERS_MAY_WRITE:
+        yield (
+            f'{path} is writable by others (mode {stat.S_IMODE(found.st_mode):04o})',
+            'an engine that only its owner can write: it is executable code',
+            f'chmod go-w {path}, if you trust what is in it',
+        )
