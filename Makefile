@@ -12,7 +12,7 @@ export NAME ?=
 COLCON := build/colcon/$(ROS_DISTRO)
 RUN := tools/in_ros_env
 
-.PHONY: help setup build demo test lint format bench lock clean
+.PHONY: help setup setup-tests build demo test lint format bench lock clean
 
 help:  ## List the commands.
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -21,6 +21,9 @@ help:  ## List the commands.
 setup:  ## Make the virtual environment: ROS 2, tools, all pinned.
 	@tools/setup_env
 
+setup-tests:
+	@tools/setup_env --tests
+
 build: setup  ## colcon build.
 	@$(RUN) colcon --log-base $(COLCON)/log --log-level error build --base-paths . \
 		--build-base $(COLCON)/build --install-base $(COLCON)/install
@@ -28,7 +31,7 @@ build: setup  ## colcon build.
 demo: build  ## Camera, segmentation, masks: DEMO_SECONDS=20, SOURCE=video|folder|/dev/video0|bag.
 	@$(RUN) edge_seg demo --seconds "$$DEMO_SECONDS" $${SOURCE:+--source "$$SOURCE"}
 
-test: build lint  ## Build, lint, type check and test.
+test: setup-tests build lint  ## Build, lint, type check and test.
 	@$(RUN) tools/run_tests
 
 lint: setup  ## What CI checks before the tests.
