@@ -16,6 +16,8 @@ from edge_seg.models.publication import Submission
 
 DEFAULT_AGREEMENT = 0.95
 PLAN_SUFFIXES = ('.plan', '.engine', '.trt')
+ENGINE_RECORD_SUFFIX = '.json'
+"""Of what our builder writes beside an engine: what it was built from and for."""
 PLAN_MAGIC = b'ftrt'
 PLAN_VERSION = slice(24, 28)
 FORMATS = {
@@ -100,12 +102,15 @@ def _sources(
     source: Path, kind: ArtifactFormat, extras: tuple[Path, ...]
 ) -> list[tuple[str, Path]]:
     """List the files of a model under the names that they get, the main one first."""
-    sources = [(source.name, source), *_weights(source, kind)]
+    sources = [(source.name, source), *_companions(source, kind)]
     known = {path.resolve() for _, path in sources}
     return sources + [(path.name, path) for path in extras if path.resolve() not in known]
 
 
-def _weights(source: Path, kind: ArtifactFormat) -> list[tuple[str, Path]]:
+def _companions(source: Path, kind: ArtifactFormat) -> list[tuple[str, Path]]:
+    if kind is ArtifactFormat.TENSORRT_ENGINE:
+        record = source.with_name(source.name + ENGINE_RECORD_SUFFIX)
+        return [(record.name, record)] if record.is_file() else []
     if kind is ArtifactFormat.OPENVINO_IR:
         weights = source.with_suffix('.bin')
         if not weights.is_file():

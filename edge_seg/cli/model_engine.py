@@ -1,5 +1,6 @@
 """Where a built engine goes: a file, or a new version of its model."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 import hashlib
 from pathlib import Path
@@ -31,9 +32,8 @@ def publish_engine(
 ) -> ModelPackage:
     """Publish a version of a model that has the engine beside the files it had before.
 
-    Other backends keep serving from those, and another machine can build from them. A package
-    holds one file for an engine, so what it was built for stands in the provenance; TensorRT
-    itself refuses it elsewhere.
+    Other backends keep serving from those, and another machine can build from them. The record
+    of what the engine was built for goes with it: on another machine it is refused by that.
 
     Raises:
         StoreError: the version is there already, or the store cannot be written to.
@@ -41,19 +41,31 @@ def publish_engine(
     with TemporaryDirectory() as name:
         folder = Path(name)
         manifest = package.manifest
-        for file in manifest.files():
+        for file in _kept_files(manifest):
             target = folder / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(package.path_of(file), target)
         plan = folder / f'{manifest.spec.name}.plan'
         shutil.copyfile(engine, plan)
-        added = _with_engine(package, _described(plan), read_record(engine), version)
+        shutil.copyfile(record_path(engine), record_path(plan))
+        files = (_described(plan), _described(record_path(plan)))
+        added = _with_engine(package, files, read_record(engine), version)
         (folder / MANIFEST_NAME).write_bytes(dump_manifest(added))
         return store.publish(folder)
 
 
+def _kept_files(manifest: Manifest) -> Iterator[ArtifactFile]:
+    """Yield the files of a model but those of an older engine."""
+    older = manifest.artifact(ArtifactFormat.TENSORRT_ENGINE)
+    left_out = () if older is None else older.files
+    yield from (file for file in manifest.files() if file not in left_out)
+
+
 def _with_engine(
-    package: ModelPackage, file: ArtifactFile, record: EngineRecord | None, version: str
+    package: ModelPackage,
+    files: tuple[ArtifactFile, ...],
+    record: EngineRecord | None,
+    version: str,
 ) -> Manifest:
     manifest = package.manifest
     others = [a for a in manifest.artifacts if a.format is not ArtifactFormat.TENSORRT_ENGINE]
@@ -66,7 +78,7 @@ def _with_engine(
     return replace(
         manifest,
         spec=replace(manifest.spec, version=version),
-        artifacts=(*others, Artifact(ArtifactFormat.TENSORRT_ENGINE, (file,))),
+        artifacts=(*others, Artifact(ArtifactFormat.TENSORRT_ENGINE, files)),
         provenance=replace(manifest.provenance, fields=tuple(fields)),
     )
 

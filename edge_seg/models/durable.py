@@ -80,6 +80,7 @@ def copy_durably(source: int, target: Path, advance: Advance | None = None) -> s
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK_BYTES))
     with os.fdopen(os.dup(source), 'rb', buffering=0) as stream, open(target, 'xb') as copy:
+        os.fchmod(copy.fileno(), 0o644)  # whatever the umask is: others never write models
         while count := stream.readinto(buffer):
             digest.update(buffer[:count])
             copy.write(buffer[:count])

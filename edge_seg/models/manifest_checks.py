@@ -168,8 +168,17 @@ def _artifact_findings(artifacts: Sequence[Document]) -> Iterator[Finding]:
         if kind == 'openvino_ir' and (suffixes[0] != '.xml' or '.bin' not in suffixes[1:]):
             names = ', '.join(entry['path'] for entry in artifact['files'])
             yield Finding(f'artifacts[{index}].files', names, 'the .xml first, then its .bin')
-        if kind != 'onnx' and kind != 'openvino_ir' and len(suffixes) != 1:
+        if kind == 'tensorrt_engine':
+            yield from _engine_findings(index, artifact)
+        elif kind not in ('onnx', 'openvino_ir') and len(suffixes) != 1:
             yield Finding(f'artifacts[{index}].files', f'{len(suffixes)} files', 'one')
+
+
+def _engine_findings(index: int, artifact: Document) -> Iterator[Finding]:
+    engine, *others = (entry['path'] for entry in artifact['files'])
+    if others and others != [f'{engine}.json']:
+        expected = f'the engine, and at most its record {engine}.json'
+        yield Finding(f'artifacts[{index}].files', ', '.join([engine, *others]), expected)
 
 
 def _path_findings(document: Document) -> Iterator[Finding]:

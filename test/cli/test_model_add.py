@@ -231,9 +231,11 @@ def test_a_tensorrt_engine_is_described_by_options(
     assert all(option in result.err for option in missing)
     words = ['--input-name', 'image', '--input-size', '64x32', '--input-layout', 'NCHW']
     words += ['--output-name', 'scores', '--output-layout', 'NCHW']
+    (tmp_path / 'floor.plan.json').write_text('the record that our builder wrote')
     result = run('model', 'add', plan, *ANSWERS, *words)
     assert result.code == 0, result.err
     manifest = published(store_root, 'floor')
+    assert [file.path for file in manifest.files()] == ['floor.plan', 'floor.plan.json']
     assert dict(manifest.provenance.fields)['tensorrt'] == '10.3.0.26'
     assert manifest.spec.input.dtype == 'float32'
 

@@ -9,10 +9,13 @@ from typing import cast
 from command_line import Result, Run
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import EngineBuilding
+from edge_seg.backends.tensorrt.engine_file import read_engine
 from edge_seg.backends.tensorrt.engine_key import read_record
 from edge_seg.core.values import ArtifactFormat
+from edge_seg.errors import PrebuiltUnusable
 from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, MANIFEST_NAME
 from edge_seg.models.manifest_writer import dump_manifest
+from edge_seg.models.package import verify_artifacts
 from edge_seg.models.store import ModelStore
 from edge_seg.runtime.build_cache import BuildCache
 from edge_seg.runtime.engine_builds import EngineBuilds
@@ -108,6 +111,9 @@ def test_a_published_engine_serves_without_a_build(
     assert ('engine_precision', 'fp32') in package.manifest.provenance.fields
     assert formats == [ArtifactFormat.ONNX, ArtifactFormat.TENSORRT_ENGINE]
     engine = package.artifact_for([ArtifactFormat.TENSORRT_ENGINE])
+    record = read_record(engine)
+    assert record is not None
+    assert record.plan_sha256 == document['sha256']
     served = machine.backend.compile_model(  # type: ignore[attr-defined]
         engine, package.manifest.spec, CompileOptions()
     )
@@ -115,6 +121,48 @@ def test_a_published_engine_serves_without_a_build(
     image = np.ascontiguousarray(model.normalised(model.pixels()).transpose(0, 3, 1, 2))
     assert np.allclose(served.infer([image])[0], model.expected(model.pixels()), atol=1e-4)
     served.close()
+
+
+def test_a_published_engine_is_refused_on_another_gpu_by_its_record(
+    run: Run, tiny: ModelStore, machine: object
+) -> None:
+    from dataclasses import replace
+
+    from fake_machine import ORIN
+
+    built(run('model', 'build-engine', 'tiny', '--publish-as', '2', '--json'))
+    package = tiny.resolve('tiny@2')
+    verify_artifacts(package)
+    machine.devices(replace(ORIN, sm_count=8))  # type: ignore[attr-defined]
+    engine = package.artifact_for([ArtifactFormat.TENSORRT_ENGINE])
+    with pytest.raises(PrebuiltUnusable, match='multiprocessors 16, here is 8'):
+        machine.backend.compile_model(  # type: ignore[attr-defined]
+            engine, package.manifest.spec, CompileOptions()
+        )
+
+
+def test_an_engine_is_published_anew_with_its_record_and_without_the_older_one(
+    run: Run, tiny: ModelStore, tmp_path: Path
+) -> None:
+    built(run('model', 'build-engine', 'tiny', '--publish-as', '2', '--json'))
+    built(run('model', 'build-engine', 'tiny@2', '--publish-as', '3', '--json'))
+    package = tiny.resolve('tiny@3')
+    names = sorted(file.path for file in package.manifest.files())
+    assert names == ['net.onnx', 'tiny.plan', 'tiny.plan.json']
+
+
+def test_engines_are_published_so_that_they_load_whatever_the_umask_is(
+    run: Run, tiny: ModelStore
+) -> None:
+    import os
+
+    before = os.umask(0o002)
+    try:
+        built(run('model', 'build-engine', 'tiny', '--publish-as', '2', '--json'))
+    finally:
+        os.umask(before)
+    engine = tiny.resolve('tiny@2').artifact_for([ArtifactFormat.TENSORRT_ENGINE])
+    assert read_engine(engine).record is not None
 
 
 def test_fp16_is_met_or_refused_with_the_way_to_it(

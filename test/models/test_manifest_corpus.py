@@ -168,6 +168,8 @@ FILE_LISTS = [
     ('openvino_ir', ['a.bin', 'a.xml'], 'the .xml first'),
     ('openvino_ir', ['a.xml'], 'then its .bin'),
     ('tflite', ['a.tflite', 'b.tflite'], 'found 2 files; expected one'),
+    ('tensorrt_engine', ['a.plan', 'b.plan'], 'at most its record a.plan.json'),
+    ('tensorrt_engine', ['a.plan', 'a.plan.json', 'b'], 'at most its record a.plan.json'),
 ]
 
 
