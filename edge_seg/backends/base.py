@@ -1,7 +1,7 @@
 """The protocol of an inference backend and the values that it takes and gives."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -40,7 +40,8 @@ class CompileOptions:
             replaced silently.
         cache_dir: where compiled blobs are kept; None = no cache.
         argmax_in_graph: take the winning class inside the graph, when the backend can.
-        extra: backend-specific settings as name/value pairs, passed through.
+        extra: backend-specific settings as name/value pairs, passed through. A name with a dot,
+            as in ('tensorrt.memory', 'auto'), is meant for the backend before the dot only.
     """
 
     device: str = 'AUTO'
@@ -50,6 +51,20 @@ class CompileOptions:
     cache_dir: Path | None = None
     argmax_in_graph: bool = False
     extra: tuple[tuple[str, str], ...] = field(default=())
+
+    def for_backend(self, name: str) -> 'CompileOptions':
+        """Give what concerns one backend: its own settings without its name, no other's."""
+        meant = (
+            (setting, value)
+            for backend, setting, value in map(_split, self.extra)
+            if backend in ('', name)
+        )
+        return replace(self, extra=tuple(meant))
+
+
+def _split(pair: tuple[str, str]) -> tuple[str, str, str]:
+    backend, _, setting = pair[0].rpartition('.')
+    return backend, setting, pair[1]
 
 
 @dataclass(frozen=True, slots=True)

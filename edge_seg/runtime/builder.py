@@ -68,9 +68,9 @@ class Builder:
             return entry
         with self._cache.building(entry, cancelled=self._cancelled):
             if not self._cache.use(entry):  # another node may have built it meanwhile
-                request = BuildRequest(
-                    choice.backend.name, package.path, artifact, entry, self._options
-                )
+                name = choice.backend.name
+                options = self._options.for_backend(name)
+                request = BuildRequest(name, package.path, artifact, entry, options)
                 self._run(request, package.identity)
                 self._cache.trim()
         return entry
@@ -84,7 +84,7 @@ class Builder:
         self._cancelled.set()
 
     def _key(self, package: ModelPackage, choice: BackendChoice) -> str:
-        options = self._options
+        options = self._options.for_backend(choice.backend.name)
         return cache_key(
             (
                 package.manifest_sha256,  # names the digest of every artifact

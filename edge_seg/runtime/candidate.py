@@ -218,9 +218,10 @@ class CandidateFactory:
 
     def _compile(self, prepared: Prepared) -> CompiledModel:
         backend, spec = prepared.choice.backend, prepared.package.manifest.spec
+        options = self._options.compile.for_backend(backend.name)
         artifact = prepared.package.artifact_for([prepared.choice.artifact_format])
         try:
-            return backend.compile_model(prepared.file, spec, self._options.compile)
+            return backend.compile_model(prepared.file, spec, options)
         except PrebuiltUnusable as failure:
             if self._builder is None or prepared.file == artifact:
                 raise
@@ -228,7 +229,7 @@ class CandidateFactory:
             # other refusal, as for want of memory, would only be met again after minutes.
             self._builder.discard(prepared.file, str(failure))
             again = self._rebuilt(prepared, failure)
-        return backend.compile_model(again, spec, self._options.compile)
+        return backend.compile_model(again, spec, options)
 
     def _rebuilt(self, prepared: Prepared, failure: PrebuiltUnusable) -> Path:
         assert self._builder is not None

@@ -60,7 +60,8 @@ class EngineBuilds:
         if artifact.suffix == suffix:
             return artifact
         spec = package.manifest.spec
-        parts = backend.build_key_parts(artifact, spec, self.options)
+        options = self.options.for_backend(backend.name)
+        parts = backend.build_key_parts(artifact, spec, options)
         key = cache_key((package.manifest_sha256, backend.name, *parts))
         entry = self.cache.entry(key, suffix)
         problem = self._problem(backend, entry, parts)
@@ -70,7 +71,7 @@ class EngineBuilds:
             raise NotBuilt(
                 f'{package.identity} has no {backend.name} engine for this machine ({problem}), '
                 'and building takes minutes',
-                remedy=f'run once: {backend.build_command(package.identity, self.options)}; '
+                remedy=f'run once: {backend.build_command(package.identity, options)}; '
                 'or set build: on_demand',
             )
         with self.cache.building(entry, cancelled=self.cancelled):
@@ -89,10 +90,10 @@ class EngineBuilds:
         return backend.entry_problem(entry, parts)
 
     def _build(self, package: ModelPackage, backend: str, artifact: Path, entry: Path) -> None:
-        extra = self.options.extra
-        if TIMING_CACHE not in dict(extra):
-            extra = (*extra, (TIMING_CACHE, str(entry.with_name(_TIMINGS))))
-        options = replace(self.options, extra=extra)
+        options = self.options.for_backend(backend)
+        if TIMING_CACHE not in dict(options.extra):
+            timings = (TIMING_CACHE, str(entry.with_name(_TIMINGS)))
+            options = replace(options, extra=(*options.extra, timings))
         run_build(
             BuildRequest(backend, package.path, artifact, entry, options),
             identity=package.identity,

@@ -8,6 +8,7 @@ from edge_seg.runtime.parameter_spec import (
     ParameterValue,
     validated_values,
 )
+from edge_seg.runtime.tensorrt_parameters import TENSORRT_PARAMETERS
 
 __all__ = [
     'CAMERA_PARAMETERS',
@@ -188,4 +189,5 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         'warmup_runs', 'int', 3, 'Inferences with a new model before it serves', '', 0, 1000
     ),
     *MODEL_PARAMETERS,
+    *TENSORRT_PARAMETERS,
 )

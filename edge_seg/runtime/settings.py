@@ -12,6 +12,7 @@ from edge_seg.errors import SettingsInvalid
 from edge_seg.models.signature import SignaturePolicy
 from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS, validated_values
 from edge_seg.runtime.probation import ProbationRules
+from edge_seg.runtime.tensorrt_parameters import backend_options
 
 NO_CACHE = 'none'
 CAMERA_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
@@ -60,6 +61,12 @@ class SegmentationSettings:
     max_one_class_share: float
     watch_store_s: float
     keep_warm_s: float
+    tensorrt_cuda: Literal['auto', 'pycuda', 'cuda-bindings']
+    tensorrt_memory: Literal['pinned', 'mapped', 'auto']
+    tensorrt_cuda_graph: bool
+    tensorrt_dla_core: int
+    tensorrt_workspace_mib: int
+    tensorrt_optimisation_level: int
 
     @classmethod
     def from_values(cls, values: Mapping[str, object]) -> 'SegmentationSettings':
@@ -79,8 +86,7 @@ class SegmentationSettings:
         Raises:
             SettingsInvalid: as ``from_values``.
         """
-        present = {field.name: getattr(self, field.name) for field in fields(self)}
-        return self.from_values({**present, **values})
+        return self.from_values({**self._values(), **values})
 
     def cache_directory(self, environment: Mapping[str, str] = os.environ) -> Path | None:
         """Give the folder for compiled models, which may not exist yet; None = no cache."""
@@ -102,7 +108,11 @@ class SegmentationSettings:
             precision=self.precision,
             cache_dir=None,  # the loader's cache is used: it is locked, keyed and limited
             argmax_in_graph=self.argmax_in_graph,
+            extra=backend_options(self._values()),
         )
+
+    def _values(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def signature_policy(self) -> SignaturePolicy:
         """Give the signatures that are asked for."""

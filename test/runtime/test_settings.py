@@ -104,6 +104,35 @@ def test_compile_options_carry_what_was_set() -> None:
     assert options.argmax_in_graph
 
 
+def test_what_is_set_for_tensorrt_reaches_tensorrt_alone() -> None:
+    settings = SegmentationSettings.from_values(
+        {
+            'tensorrt_cuda': 'cuda-bindings',
+            'tensorrt_memory': 'auto',
+            'tensorrt_cuda_graph': True,
+            'tensorrt_dla_core': 1,
+            'tensorrt_workspace_mib': 512,
+            'tensorrt_optimisation_level': 5,
+        }
+    )
+
+    options = settings.compile_options()
+
+    assert options.for_backend('openvino').extra == ()
+    assert dict(options.for_backend('tensorrt').extra) == {
+        'cuda': 'cuda-bindings',
+        'memory': 'auto',
+        'cuda_graph': 'true',
+        'dla_core': '1',
+        'workspace_mib': '512',
+        'optimisation_level': '5',
+    }
+
+
+def test_defaults_of_tensorrt_are_left_to_it() -> None:
+    assert SegmentationSettings.from_values({}).compile_options().extra == ()
+
+
 @pytest.mark.parametrize('device', ['auto', 'AUTO', 'Auto'])
 def test_the_device_auto_leaves_the_choice_to_the_backend(device: str) -> None:
     settings = SegmentationSettings.from_values({'device': device})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from able_machine import install
 from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.tensorrt.engine_key import read_record
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import LoadStage, ModelRejected
 from edge_seg.models.layered import LayeredStore
@@ -15,6 +16,7 @@ from edge_seg.models.store import ModelStore
 from edge_seg.runtime.build_cache import BuildCache
 from edge_seg.runtime.builder import Builder
 from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
+from edge_seg.runtime.settings import SegmentationSettings
 from fake_machine import FakeMachine, ORIN
 import pytest
 from tiny_models import TinyModel
@@ -168,3 +170,56 @@ def test_an_engine_that_tensorrt_refuses_is_named_and_built_again(
     machine.gpu.fail_always = set()
     assert node.load(mode='on_demand')
     assert 'building' in node.builds
+
+
+def test_parameters_of_the_node_reach_builder_key_command_and_run_time(
+    node: Node, machine: FakeMachine
+) -> None:
+    settings = SegmentationSettings.from_values(
+        {
+            'tensorrt_workspace_mib': 256,
+            'tensorrt_optimisation_level': 1,
+            'tensorrt_dla_core': 1,
+            'precision': 'fp16' if machine.version.startswith('10') else 'auto',
+            'tensorrt_memory': 'mapped',
+            'tensorrt_cuda': 'cuda-bindings',
+        }
+    )
+    wanted = settings.compile_options()
+    if machine.version.startswith('11'):  # fp32 is nothing for a DLA core, and 11 has no flags
+        with pytest.raises(ModelRejected, match='deep learning accelerator'):
+            node.load(wanted=wanted)
+        return
+    with pytest.raises(ModelRejected) as caught:
+        node.load(wanted=wanted)
+    said = '--precision fp16 --workspace 256 --opt-level 1 --dla-core 1'
+    assert f'edge_seg model build-engine tiny@1 {said}' in str(caught.value)
+    assert node.load(wanted=wanted, mode='on_demand') == 'fp16'
+    (record,) = (
+        found.key
+        for found in map(read_record, node.entries)
+        if found is not None and found.key.dla_core == 1
+    )
+    assert (record.workspace_bytes, record.optimisation_level) == (256 << 20, 1)
+    machine.gpu.calls.clear()
+    node.load(wanted=wanted)
+    assert 'execute_async_v3' in machine.gpu.calls
+    assert 'h2d' not in machine.gpu.calls  # mapped memory
+
+
+def test_what_changes_the_run_only_needs_no_other_engine(node: Node) -> None:
+    graph = CompileOptions(extra=(('tensorrt.cuda', 'cuda-bindings'),))
+    assert node.load(wanted=graph)
+    assert len(node.entries) == 1
+
+
+def test_parameters_of_tensorrt_are_no_concern_of_openvino(node: Node, tmp_path: Path) -> None:
+    pytest.importorskip('openvino', reason='OpenVINO is what takes no notice')
+    wanted = CompileOptions(extra=(('tensorrt.memory', 'mapped'),))
+    for builder in (None, Builder(BuildCache(tmp_path / 'other', limit_bytes=1 << 24), wanted)):
+        options = CandidateOptions('openvino', wanted, warmup_runs=1)
+        factory = CandidateFactory(LayeredStore(node.store), options, builder)
+        prepared = factory.prepare(node.store.resolve('tiny'), on_stage=lambda stage: None)
+        loaded = factory.bring_up(prepared, camera=None, on_stage=lambda stage: None)
+        assert loaded.model.report.backend == 'openvino'
+        loaded.model.close()
