@@ -21,6 +21,8 @@ BENCHMARKS: Mapping[str, tuple[str, str]] = {
     'cold-start': ('edge_seg.cli.bench_cold_start:run', 'process start to first mask'),
     'latency': ('edge_seg.cli.bench_latency:run', 'age of the mask'),
     'throughput': ('edge_seg.cli.bench_throughput:run', 'highest camera rate'),
+    'nav2': ('edge_seg.cli.bench_nav2:run', 'mask, confidence and overlay at once'),
+    'cameras': ('edge_seg.cli.bench_cameras:run', '1 to 8 cameras on one model'),
     'encodings': ('edge_seg.cli.bench_encodings:run', 'cost of each input encoding'),
     'idle': ('edge_seg.cli.bench_idle:run', 'processor time of a node with nothing to do'),
     'memory': ('edge_seg.cli.bench_memory:run', 'ten minutes at 30 Hz'),

@@ -1,7 +1,8 @@
 """The camera of the benchmarks, a process of its own: ready-made frames at an exact rate.
 
 Drawing or decoding a frame would cost more than the segmentation node, on the same cores. Here
-the frames are made before the first is published, and publishing is all that is left.
+the frames are drawn and serialised before the first is published; only its stamp is new. What is
+left costs no more than in a camera driver written in C++.
 """
 
 from array import array
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 
+from edge_seg.cli.bench_cdr import STAMP_END, stamp_head
 from edge_seg.cli.bench_log import EventLog
 from edge_seg.core.encode import encode, layout
 from edge_seg.ros.process import keep_image_buffers_on_the_heap
@@ -20,28 +22,31 @@ import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 SCENE_STEP_S = 0.2
-NANOSECONDS = 1_000_000_000
 
 
 class BenchCamera(Node):
-    """Publishes ``image`` until the process is told to stop; notes each frame in ``log``."""
+    """Publishes images until the process is told to stop; notes each frame in ``log``."""
 
     def __init__(self) -> None:
         super().__init__('bench_camera', enable_rosout=False)
         value = self.declare_parameter
         self._rate_hz = float(value('rate_hz', 30.0).value)
         self._log = EventLog(Path(str(value('log', 'camera.log').value)))
-        self._frames = ready_frames(
+        frames = ready_frames(
             int(value('frames', 12).value),
             width=int(value('width', 640).value),
             height=int(value('height', 480).value),
             encoding=str(value('encoding', 'rgb8').value),
         )
+        # What follows the stamp in each message.
+        self._bodies = [memoryview(serialize_message(each))[STAMP_END:] for each in frames]
         qos = image_qos(reliability_named(str(value('qos', 'reliable').value)))
-        self._publisher = self.create_publisher(Image, 'image', qos)
+        topic = str(value('topic', 'image').value)
+        self._publisher = self.create_publisher(Image, topic, qos)
 
     def run(self) -> None:
         """Publish at the rate; a frame that is late is not made up for."""
@@ -51,15 +56,13 @@ class BenchCamera(Node):
         count = 0
         while self.context.ok():
             never.wait(max(0.0, due_s - time.monotonic()))
-            self._publish(self._frames[count % len(self._frames)])
+            self._publish(self._bodies[count % len(self._bodies)])
             count += 1
             due_s = max(due_s + period_s, time.monotonic() - period_s)
 
-    def _publish(self, message: Image) -> None:
+    def _publish(self, body: memoryview) -> None:
         stamp_ns = time.time_ns()
-        stamp = message.header.stamp
-        stamp.sec, stamp.nanosec = divmod(stamp_ns, NANOSECONDS)
-        self._publisher.publish(message)
+        self._publisher.publish(b''.join((stamp_head(stamp_ns), body)))
         self._log.add(stamp_ns, time.time_ns())
 
 

@@ -40,7 +40,8 @@ BUSY_LIMIT_S = 10.0
 class ModelNote:
     """What the node said on ~/model_status, and when (system clock, ns).
 
-    ``since_ns`` is the stamp of the first frame that the model answered, 0 before it did.
+    ``since_ns`` is the stamp of the first frame that the model answered, 0 before it did;
+    ``precision`` is that of its computation.
     """
 
     time_ns: int
@@ -49,6 +50,7 @@ class ModelNote:
     request_id: int
     last_error: str
     since_ns: int = 0
+    precision: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,7 @@ class BenchClient:
                 int(values['request_id']),
                 values['last_error'],
                 _nanoseconds(values['since']),
+                values['precision'],
             )
         )
 

@@ -11,6 +11,7 @@ from edge_seg.cli.bench_part import joined, Part
 from edge_seg.cli.bench_raw import raw_inference, RawInference
 from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Series, Target
 from edge_seg.cli.bench_rig import NODE, Rig, RigPlan
+from edge_seg.cli.bench_runs import trimmed
 from edge_seg.cli.bench_store import good_store, SECOND
 from edge_seg.core.values import Size
 import numpy as np
@@ -110,16 +111,11 @@ def _report(part: Part, plan: RigPlan, runs: list[Run], say: Callable[[str], Non
         'cpu_outside_inference_ms': outside_ms,
         'ours': _summary(merge([each.ours for each in kept])),
         'naive': _summary(merge([each.naive for each in kept])),
+        'precision': kept[0].raw.precision,
         'stages': kept[len(kept) // 2].stages,
     }
     medians = ', '.join(f'{key} {value:.1f}' for key, value in _medians(kept).items())
     say(f'{name}: {medians} ms; added age {ratio:.2f} of the naive one, p99/p50 {spread:.1f}')
-
-
-def trimmed(runs: list[Run], key: Callable[[Run], float]) -> list[Run]:
-    """Drop the best and the worst run when there are three or more."""
-    ordered = sorted(runs, key=key)
-    return ordered[1:-1] if len(ordered) > 2 else ordered
 
 
 def _medians(runs: list[Run]) -> dict[str, float]:

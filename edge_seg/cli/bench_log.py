@@ -4,6 +4,7 @@ Times are nanoseconds of the system clock, which all processes of one machine sh
 also the clock of the stamps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -69,6 +70,7 @@ class Traffic:
         ages_ms: of the masks of the others, on arrival at the consumer.
         longest_gap_ms: between two masks, of which at least one arrived in the window.
         rate_hz: masks a second.
+        seconds: length of the window.
     """
 
     frames: int
@@ -76,6 +78,7 @@ class Traffic:
     ages_ms: npt.NDArray[np.float64]
     longest_gap_ms: float
     rate_hz: float
+    seconds: float
 
     @property
     def unanswered_share(self) -> float:
@@ -91,26 +94,26 @@ class TrafficLogs:
     """The logs of one camera and one consumer, read when asked."""
 
     def __init__(self, camera: Path, consumer: Path) -> None:
-        self._camera = camera
-        self._consumer = consumer
+        self.camera = camera
+        self.consumer = consumer
 
     def masks(self) -> int:
         """Count the masks received so far."""
-        return self._consumer.stat().st_size // _PAIR.size if self._consumer.exists() else 0
+        return self.consumer.stat().st_size // _PAIR.size if self.consumer.exists() else 0
 
     def first_mask_after(self, time_ns: int) -> int | None:
         """Give the arrival of the first mask of a frame stamped after ``time_ns``, or None."""
-        masks = read_log(self._consumer)
+        masks = read_log(self.consumer)
         arrivals = masks[masks[:, 0] >= time_ns, 1]
         return int(arrivals.min()) if arrivals.size else None
 
     def arrivals(self) -> Times:
         """Give stamp and arrival of every mask, (N, 2)."""
-        return read_log(self._consumer)
+        return read_log(self.consumer)
 
     def traffic(self, window: Window) -> Traffic:
         """Compare both logs over a window; ask when the last mask of it must have come."""
-        return compare(read_log(self._camera), read_log(self._consumer), window)
+        return compare(read_log(self.camera), read_log(self.consumer), window)
 
 
 def compare(camera: Times, consumer: Times, window: Window) -> Traffic:
@@ -134,7 +137,20 @@ def compare(camera: Times, consumer: Times, window: Window) -> Traffic:
         ages_ms=ages_ms,
         longest_gap_ms=float(gaps[touching].max() * MS) if touching.any() else np.nan,
         rate_hz=float(np.count_nonzero(window.contains(arrivals)) / span_s),
+        seconds=span_s,
     )
+
+
+def complete(outputs: Sequence[Times]) -> Times:
+    """Give stamp and last arrival of the frames of which every output arrived, (N, 2)."""
+    stamps = np.unique(outputs[0][:, 0])
+    for each in outputs[1:]:
+        stamps = np.intersect1d(stamps, each[:, 0])
+    arrivals = np.full(stamps.shape, np.iinfo(np.int64).min)
+    for each in outputs:
+        found, first = np.unique(each[:, 0], return_index=True)
+        np.maximum(arrivals, each[first[np.isin(found, stamps)], 1], out=arrivals)
+    return np.stack([stamps, arrivals], axis=1)
 
 
 def merge(parts: list[Traffic]) -> Traffic:
@@ -145,4 +161,5 @@ def merge(parts: list[Traffic]) -> Traffic:
         ages_ms=np.concatenate([part.ages_ms for part in parts]),
         longest_gap_ms=max(part.longest_gap_ms for part in parts),
         rate_hz=float(np.mean([part.rate_hz for part in parts])),
+        seconds=sum(part.seconds for part in parts),
     )

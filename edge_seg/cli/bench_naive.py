@@ -1,6 +1,7 @@
-"""The rig with the plain node of bench/ in place of ours."""
+"""The rig with a plain node of bench/ in place of ours."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_seg.cli.bench_result import MeasurementFailed
@@ -8,8 +9,29 @@ from edge_seg.cli.bench_rig import NODE, Rig, RigPlan
 from edge_seg.cli.demo_processes import NodePlan
 from edge_seg.models.store import ModelStore
 
-SOURCE = Path('bench', 'naive_node.py')
-NO_PROFILE = dict.fromkeys(('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'))
+NO_PROFILE: Mapping[str, str | None] = dict.fromkeys(
+    ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainNode:
+    """A node that ours is compared with.
+
+    Attributes:
+        source: its file in the source tree.
+        topic: prefix of its outputs.
+    """
+
+    source: Path
+    topic: str
+
+
+NAIVE = PlainNode(Path('bench', 'naive_node.py'), 'naive')
+"""Mask only, OpenVINO."""
+
+NAV2_STYLE = PlainNode(Path('bench', 'nav2_node.py'), 'nav2_style')
+"""Mask, confidence and overlay, ONNX Runtime where it is installed."""
 
 
 class NaiveRig(Rig):
@@ -17,16 +39,19 @@ class NaiveRig(Rig):
 
     Args:
         folder: for logs.
-        plan: what would run with our node; the model and the camera are taken from it.
-        outputs: 'mask', or 'all' for confidence and overlay too.
+        plan: what would run with our node; the model, the camera and the outputs are taken from
+            it.
+        node: what runs in place of ours.
     """
 
-    def __init__(self, folder: Path, plan: RigPlan, *, outputs: str = 'mask') -> None:
-        further = ('naive/confidence', 'naive/overlay') if outputs == 'all' else ()
-        super().__init__(
-            folder, replace(plan, mask='naive/mask', further=further, environment=NO_PROFILE)
+    def __init__(self, folder: Path, plan: RigPlan, node: PlainNode = NAIVE) -> None:
+        mask, *further = (
+            f'{node.topic}/{topic.rpartition("/")[2]}' for topic in (plan.mask, *plan.further)
         )
-        self._outputs = outputs
+        super().__init__(
+            folder, replace(plan, mask=mask, further=tuple(further), environment=NO_PROFILE)
+        )
+        self._plain = node
 
     def start_node(self) -> None:
         """Start the plain node.
@@ -34,14 +59,15 @@ class NaiveRig(Rig):
         Raises:
             MeasurementFailed: this is not the source tree.
         """
-        if not SOURCE.is_file():
+        source = self._plain.source
+        if not source.is_file():
             raise MeasurementFailed(
-                f'{SOURCE} is not here', remedy='run the benchmark from the source tree'
+                f'{source} is not here', remedy='run the benchmark from the source tree'
             )
         package = ModelStore(self.plan.store).resolve(self.plan.model)
         network = package.path_of(package.manifest.artifacts[0].main)
-        values = {'network': str(network), 'outputs': self._outputs}
-        self._start(NodePlan(NODE, 'bench.naive_node', values))
+        module = '.'.join(source.with_suffix('').parts)
+        self._start(NodePlan(NODE, module, {'network': str(network)}))
 
     def start_all(self) -> None:
         """Start everything and wait for masks."""

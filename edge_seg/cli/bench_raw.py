@@ -30,11 +30,13 @@ class RawInference:
         busy_ms: median of calls one right after the other. On a machine that does other things
             too these are slower: a process that never waits is made to wait by the scheduler.
         cpu_ms: processor time per call at the camera's rate, all threads.
+        precision: in which the network computes.
     """
 
     ms: float
     busy_ms: float
     cpu_ms: float
+    precision: str
 
 
 def raw_inference(package: Path, *, rate_hz: float, seconds: float) -> RawInference:
@@ -80,6 +82,7 @@ def main() -> int:
         ms=float(np.median(paced_s)) * 1e3,
         busy_ms=float(np.median(busy_s)) * 1e3,
         cpu_ms=cpu_s / len(paced_s) * 1e3,
+        precision=model.report.precision,
     )
     print(json.dumps(asdict(found)), flush=True)
     return 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 import subprocess
 import time
@@ -10,7 +10,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from edge_seg.cli.bench_client import BenchClient
-from edge_seg.cli.bench_log import Traffic, TrafficLogs, Window
+from edge_seg.cli.bench_log import compare, complete, read_log, Traffic, TrafficLogs, Window
 from edge_seg.cli.bench_processes import BenchProcesses
 from edge_seg.cli.bench_result import MeasurementFailed
 from edge_seg.cli.demo_processes import NodePlan
@@ -38,8 +38,9 @@ class RigPlan:
         node: further parameters of the segmentation node.
         node_module: module whose ``main`` runs it.
         node_environment: further environment variables of it.
-        mask: topic of the masks.
-        further: other topics that the consumer takes.
+        cameras: names of several cameras; () for one, on the topic image.
+        mask: topic of the masks of the only camera.
+        further: other topics that the consumer takes, of the only camera.
         environment: further environment variables of all processes; None takes one away.
     """
 
@@ -52,6 +53,7 @@ class RigPlan:
     node: Mapping[str, Any] = field(default_factory=dict)
     node_module: str = NODE_MODULE
     node_environment: Mapping[str, str | None] = field(default_factory=dict)
+    cameras: tuple[str, ...] = ()
     mask: str = 'segmentation/mask'
     further: tuple[str, ...] = ()
     environment: Mapping[str, str | None] = field(default_factory=dict)
@@ -69,7 +71,15 @@ class Rig:
         self._folder = folder
         self.plan = plan
         self.processes = BenchProcesses(folder)
-        self.logs = TrafficLogs(folder / 'camera.times', folder / 'consumer.times')
+        self.all_logs = tuple(
+            TrafficLogs(folder / f'{CAMERA}{name}.times', folder / f'{CONSUMER}{name}.times')
+            for name in plan.cameras or ('',)
+        )
+        self.logs = self.all_logs[0]
+        self.further_logs = tuple(
+            TrafficLogs(self.logs.camera, folder / f'further{index}.times')
+            for index in range(len(plan.further))
+        )
         self._ends = ExitStack()
         self._client: BenchClient | None = None
 
@@ -100,28 +110,33 @@ class Rig:
         return self._client
 
     def start_camera(self) -> None:
-        """Start the camera."""
+        """Start the camera, or all of them."""
         plan = self.plan
-        self._start(
-            NodePlan(
-                CAMERA,
-                'edge_seg.cli.bench_camera',
-                {
-                    'width': plan.size.width,
-                    'height': plan.size.height,
-                    'rate_hz': plan.rate_hz,
-                    'encoding': plan.encoding,
-                    'log': str(self._folder / 'camera.times'),
-                },
-            )
-        )
+        for name, logs in zip(plan.cameras or ('',), self.all_logs, strict=True):
+            values = {
+                'topic': f'{name}/image' if name else 'image',
+                'width': plan.size.width,
+                'height': plan.size.height,
+                'rate_hz': plan.rate_hz,
+                'encoding': plan.encoding,
+                'log': str(logs.camera),
+            }
+            self._start(NodePlan(f'{CAMERA}{name}', 'edge_seg.cli.bench_camera', values))
+
+    def change_camera(self, **changes: Any) -> None:
+        """Start the camera anew with other fields of the plan, and wait for its first masks."""
+        self.processes.stop(CAMERA)
+        self.plan = replace(self.plan, **changes)
+        self.start_camera()
+        self.await_masks(10)
 
     def start_consumer(self) -> None:
         """Start the consumer."""
+        masks = [f'{NODE}/{name}/mask' for name in self.plan.cameras] or [self.plan.mask]
+        logs = (*self.all_logs, *self.further_logs)
         values = {
-            'log': str(self._folder / 'consumer.times'),
-            'mask': self.plan.mask,
-            'further': ' '.join(self.plan.further),
+            'topics': [*masks, *self.plan.further],
+            'logs': [str(each.consumer) for each in logs],
         }
         self._start(NodePlan(CONSUMER, 'edge_seg.cli.bench_consumer', values))
 
@@ -133,6 +148,7 @@ class Rig:
             'model_store': str(plan.store),
             'cache_dir': plan.cache_dir,
             'backend': 'openvino',  # the targets are for a CPU
+            **({'cameras': list(plan.cameras)} if plan.cameras else {}),
             **plan.node,
         }
         self._start(NodePlan(NODE, plan.node_module, values), plan.node_environment)
@@ -157,10 +173,14 @@ class Rig:
         self.await_masks(10)
 
     def await_masks(self, count: int = 1, *, limit_s: float = FIRST_MASK_LIMIT_S) -> None:
-        """Wait for so many masks of frames from now on."""
-        wanted = self.logs.masks() + count
+        """Wait for so many masks of frames from now on, of each camera."""
+        wanted = [logs.masks() + count for logs in self.all_logs]
         self.client.await_that(
-            lambda: self.logs.masks() >= wanted, f'{count} masks', limit_s=limit_s
+            lambda: all(
+                logs.masks() >= number for logs, number in zip(self.all_logs, wanted, strict=True)
+            ),
+            f'{count} masks',
+            limit_s=limit_s,
         )
         self.check_processes()
 
@@ -173,10 +193,26 @@ class Rig:
         return ((arrival_ns or since_ns) - since_ns) * 1e-9
 
     def watch(self, seconds: float) -> Traffic:
-        """Watch frames and masks for a while."""
+        """Watch frames and masks of the (first) camera for a while."""
+        return self.watch_all(seconds)[0]
+
+    def watch_all(self, seconds: float) -> list[Traffic]:
+        """Watch frames and masks of each camera for a while."""
         begin_ns = time.time_ns()
         self.client.rest(seconds)
-        return self.traffic(Window(begin_ns, time.time_ns()))
+        window = Window(begin_ns, time.time_ns())
+        self.client.rest(LAST_MASK_S)
+        return [logs.traffic(window) for logs in self.all_logs]
+
+    def watch_answers(self, seconds: float) -> tuple[Traffic, Traffic]:
+        """Watch for a while; gives masks, and whole answers: mask and all further outputs."""
+        begin_ns = time.time_ns()
+        self.client.rest(seconds)
+        window = Window(begin_ns, time.time_ns())
+        self.client.rest(LAST_MASK_S)
+        logs = (self.logs, *self.further_logs)
+        whole = complete([each.arrivals() for each in logs])
+        return self.logs.traffic(window), compare(read_log(self.logs.camera), whole, window)
 
     def traffic(self, window: Window) -> Traffic:
         """Give what happened in a window that ended just now or before."""
