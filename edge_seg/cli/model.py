@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
 from edge_seg.cli.main import exit_code_of, EXIT_CODES, INVALID, LazyGroup, NOT_FOUND
+from edge_seg.cli.model_signature import signature_in_words, signature_options
 from edge_seg.cli.model_view import (
     in_bytes,
     json_option,
@@ -22,7 +22,7 @@ from edge_seg.errors import EdgeSegError, ModelError, ModelNotFound
 from edge_seg.models.layered import LayeredEntry, LayeredStore, Origin
 from edge_seg.models.manifest import Manifest
 from edge_seg.models.package import ModelPackage, verify_artifacts
-from edge_seg.models.signature import check_signature, SignaturePolicy, SignatureReport
+from edge_seg.models.signature import check_signature, SignaturePolicy
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     'list': ('edge_seg.cli.model:list_models', 'List the models that are there.'),
@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     'fuse': ('edge_seg.cli.model_fuse:fuse', 'Put normalisation and argmax into the graph.'),
     'build-engine': ('edge_seg.cli.model_build:build_engine', 'Build the TensorRT engine here.'),
     'verify': ('edge_seg.cli.model:verify', 'Check digests and signatures.'),
+    'package': ('edge_seg.cli.model_archive:package', 'Write a model as one archive.'),
+    'install': ('edge_seg.cli.model_archive:install', 'Put an archive into the store.'),
     'keygen': ('edge_seg.cli.model_sign:keygen', 'Make a pair of keys for signing.'),
     'sign': ('edge_seg.cli.model_sign:sign', 'Sign a model.'),
     'label': ('edge_seg.cli.model_keep:label', 'Let a label such as stable mean a version.'),
@@ -104,28 +106,12 @@ def show(model: str, stores: LayeredStore, as_json: bool) -> int:
 @click.command()
 @click.argument('models', nargs=-1)
 @stores_option
-@click.option(
-    '--trusted-key',
-    'trusted_keys',
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help='Public key (PEM), or a folder of them; may be repeated.',
-)
-@click.option(
-    '--hmac-secret', type=click.Path(path_type=Path), help='File with the shared secret.'
-)
-@click.option('--require-signature', is_flag=True, help='Refuse what no trusted key signed.')
+@signature_options
 @json_option
 def verify(
-    models: tuple[str, ...],
-    stores: LayeredStore,
-    trusted_keys: tuple[Path, ...],
-    hmac_secret: Path | None,
-    require_signature: bool,
-    as_json: bool,
+    models: tuple[str, ...], stores: LayeredStore, policy: SignaturePolicy, as_json: bool
 ) -> int:
     """Check digests and signatures of MODELS; of everything that is there without any."""
-    policy = SignaturePolicy(require_signature, trusted_keys, hmac_secret)
     if models:
         results = [_verified(model, partial(stores.resolve, model), policy) for model in models]
     else:
@@ -170,15 +156,8 @@ def _verified(
     files = list(package.manifest.files())
     size = in_bytes(size_of(package.path, package.manifest))
     document |= {'ok': True, 'signature': report.state, 'key_id': report.key_id}
-    document['detail'] = f'{len(files)} files, {size}, {_in_words(report)}'
+    document['detail'] = f'{len(files)} files, {size}, {signature_in_words(report)}'
     return document, 0
-
-
-def _in_words(report: SignatureReport) -> str:
-    if report.state == 'unsigned':
-        return 'not signed'
-    trust = 'trusted' if report.state == 'good' else 'not among the trusted keys, not checked'
-    return f'signed with {report.algorithm} key {report.key_id} ({trust})'
 
 
 def _entry_row(listed: LayeredEntry) -> list[str]:

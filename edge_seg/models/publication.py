@@ -104,8 +104,8 @@ def _fill(
 
         for file, descriptor in sources:
             target = staging / file.path
-            for folder in reversed(target.relative_to(staging).parents):
-                (staging / folder).mkdir(mode=0o755, exist_ok=True)
+            for inner in reversed(target.relative_to(staging).parents):
+                (staging / inner).mkdir(mode=0o755, exist_ok=True)
             check_digest(target, file, copy_durably(descriptor, target, advance))
     check_weights(staging, manifest)
     if submission.signature is not None:

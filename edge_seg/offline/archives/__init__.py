@@ -1,0 +1,1 @@
+"""Models as one file: packaged deterministically, installed into a store or refused."""
