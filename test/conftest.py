@@ -1,39 +1,17 @@
 """What every test gets: a ROS domain of its own, and skips that say why."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 import ctypes
-import itertools
 import os
-import socket
 
+from edge_seg.cli.ros_domain import claimed_domain
 import pytest
-
-# Domains above 101 reach into the ports that Linux gives to outgoing connections.
-ROS_DOMAINS = range(1, 102)
-_turn = itertools.count(os.getpid())
-
-
-@contextmanager
-def claimed_ros_domain() -> Iterator[int]:
-    """Take a ROS domain that no other test on this machine holds, and give it back."""
-    for _ in ROS_DOMAINS:
-        domain = ROS_DOMAINS[next(_turn) % len(ROS_DOMAINS)]
-        # An abstract socket: the kernel frees the name when the process ends, however it ends.
-        with socket.socket(socket.AF_UNIX) as claim:
-            try:
-                claim.bind(f'\0edge_seg_test_domain_{domain}')
-            except OSError:
-                continue
-            yield domain
-            return
-    raise RuntimeError('all ROS domains are taken: 101 tests run on this machine')
 
 
 @pytest.fixture(scope='module', autouse=True)
 def _module_ros_domain() -> Iterator[None]:
     """Keep the nodes of each test module, and of each worker, apart from all others."""
-    with claimed_ros_domain() as domain, pytest.MonkeyPatch.context() as patch:
+    with claimed_domain() as domain, pytest.MonkeyPatch.context() as patch:
         patch.setenv('ROS_DOMAIN_ID', str(domain))
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         yield
@@ -50,7 +28,7 @@ def _unrecorded() -> Iterator[None]:
 @pytest.fixture
 def ros_domain_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Give one test a domain of its own; processes that it starts inherit it."""
-    with claimed_ros_domain() as domain:
+    with claimed_domain() as domain:
         monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
         yield domain
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 import os
-from pathlib import Path
+
+from edge_seg.cli.ros_domain import FIRST_PORT, ports_in_use, PORTS_PER_DOMAIN
 
 # Robots, tests and demos are in 0 to 101, and may begin after the ports were looked at. The ports
 # of those above may be taken by outgoing connections, which is why they are looked at.
 FIRST_DOMAIN, DOMAINS = 102, 98
-FIRST_PORT, PORTS_PER_DOMAIN = 7400, 250  # RTPS 2.2, 9.6.1.1
 
 
 def use_free_domain() -> None:
@@ -20,15 +20,3 @@ def free_domain(ports: Collection[int], *, near: int) -> int:
     taken = {(port - FIRST_PORT) // PORTS_PER_DOMAIN for port in ports}
     candidates = [FIRST_DOMAIN + (near + offset) % DOMAINS for offset in range(DOMAINS)]
     return next((domain for domain in candidates if domain not in taken), candidates[0])
-
-
-def ports_in_use() -> set[int]:
-    """List the local UDP ports that are bound; none where the kernel does not say."""
-    found = set()
-    for table in ('/proc/net/udp', '/proc/net/udp6'):
-        try:
-            lines = Path(table).read_text('ascii').splitlines()[1:]
-        except OSError:
-            continue
-        found |= {int(line.split()[1].rpartition(':')[2], 16) for line in lines}
-    return found

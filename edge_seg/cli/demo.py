@@ -1,5 +1,6 @@
 """``edge_seg demo``: camera, segmentation and a mask viewer, started, watched and judged."""
 
+import os
 from pathlib import Path
 import time
 
@@ -113,7 +114,8 @@ def _run(
     plans = node_plans(options, source)
     for plan in plans:
         processes.start(plan)
-    tell('starting', ', '.join(plan.name for plan in plans))
+    names = ', '.join(plan.name for plan in plans)
+    tell('starting', f'{names} in ROS domain {os.environ["ROS_DOMAIN_ID"]}')
     evaluation = Evaluation(Moments(MomentPlan.for_run(options.seconds)), on_transition=tell)
     with DemoViewer(
         evaluation, nodes=(CAMERA, SEGMENTATION), transport=source.transport

@@ -11,6 +11,7 @@ import time
 from types import TracebackType
 from typing import Any
 
+from edge_seg.cli.ros_domain import claim_domain
 from edge_seg.models.share import share_path
 from edge_seg.ros.compat import (
     DDS_PROFILE_VARIABLE,
@@ -22,7 +23,6 @@ import yaml
 INTERRUPT_TIMEOUT_S = 6.0
 TERMINATE_TIMEOUT_S = 2.0
 TAIL_LINES = 15
-HIGHEST_DOMAIN = 101  # above it, ports reach into those of outgoing connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,8 @@ def prepare_environment() -> None:
 
     What the user has set stays.
     """
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % HIGHEST_DOMAIN))
+    if not os.environ.get('ROS_DOMAIN_ID'):
+        os.environ['ROS_DOMAIN_ID'] = str(claim_domain())
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     names = (DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE)
     set_by_user = next((os.environ[name] for name in names if os.environ.get(name)), '')

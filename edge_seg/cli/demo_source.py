@@ -6,6 +6,7 @@ from pathlib import Path
 from edge_seg.core.values import CompressedImage, RawImage, Size
 from edge_seg.errors import SourceUnavailable
 from edge_seg.sources.opening import open_source, SYNTHETIC
+from edge_seg.sources.v4l2 import check_device
 
 DEFAULT_SIZE = Size(640, 480)
 LONGEST_SIDE = 1280
@@ -31,12 +32,14 @@ def look_at(source: str, *, topic: str = '') -> DemoSource:
     """Find out what a source offers.
 
     Raises:
-        SourceUnavailable: nothing there, nothing that can be read, or no frame in it.
+        SourceUnavailable: nothing there, nothing that can be read, or no frame in it. Whether a
+            device is a camera is left to the camera node.
     """
     if source in ('', SYNTHETIC):
         return DemoSource(SYNTHETIC)
     uri = str(Path(source).expanduser().absolute())
     if uri.startswith('/dev/'):  # opening a device twice in a row is slow, and fails with some
+        check_device(Path(uri))
         return DemoSource(uri)
     with open_source(uri, loop=False, topic=topic) as opened:
         frame = opened.read()

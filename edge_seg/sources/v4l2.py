@@ -23,7 +23,7 @@ class V4l2Source(FrameSource):
         Raises:
             SourceUnavailable: no such device, no permission, no camera, or OpenCV without V4L2.
         """
-        _check_device(path)
+        check_device(path)
         self._path = path
         self._closed = False
         self._capture = Capture(str(path), cv2.CAP_V4L2)
@@ -63,7 +63,12 @@ class V4l2Source(FrameSource):
         self._capture.release()
 
 
-def _check_device(path: Path) -> None:
+def check_device(path: Path) -> None:
+    """See whether `path` can be a camera, without opening it.
+
+    Raises:
+        SourceUnavailable: no such device, or no permission.
+    """
     if not path.exists():
         present = ', '.join(sorted(str(device) for device in Path('/dev').glob('video*')))
         raise SourceUnavailable(

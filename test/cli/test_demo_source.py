@@ -35,8 +35,13 @@ def test_large_pictures_are_made_smaller(size, wanted):
     assert fitted(size) == wanted
 
 
-def test_a_device_is_left_to_the_camera_node():
-    assert look_at('/dev/video7').uri == '/dev/video7'
+def test_a_device_is_opened_by_the_camera_node_only():
+    assert look_at('/dev/null') == DemoSource('/dev/null')
+
+
+def test_a_camera_that_is_not_there_is_refused_before_anything_is_started():
+    with pytest.raises(SourceUnavailable, match='/dev/video987 does not exist'):
+        look_at('/dev/video987')
 
 
 def test_what_is_not_there_is_refused(tmp_path):
