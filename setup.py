@@ -55,11 +55,10 @@ setup(
         'onnx': ['onnx>=1.14'],
         # Offline tools: quantisation, registries of models, archives as tar.zst.
         'quantise': ['nncf>=2.14', 'onnx>=1.14', 'openvino>=2024.6'],
-        'pytorch': ['torch>=2.5', 'onnx>=1.14'],
+        'pytorch': ['torch>=2.6', 'onnx>=1.14'],
         'mlflow': ['mlflow-skinny>=2.9'],
         'fsspec': ['fsspec>=2024.2'],
         'zstd': ['zstandard>=0.22'],
-        'pytorch': ['torch>=2.6', 'onnx>=1.14'],
         # An extra, not tests_require: with new setuptools colcon would run no test and say OK.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },
