@@ -59,6 +59,10 @@ class SettingsInvalid(EdgeSegError):
     """A parameter has a value that cannot be used."""
 
 
+class OptionInvalid(EdgeSegError):
+    """An option of a tool is missing, or has a value that cannot be used."""
+
+
 class FrameRejected(EdgeSegError):
     """A camera frame cannot be used; the stream goes on."""
 
@@ -130,6 +134,10 @@ class IncompatibleModel(ModelError):
     """What a model declares and what its artifact really has do not agree."""
 
 
+class UnsupportedNetwork(ModelError):
+    """A network is of a kind that cannot be served: several inputs, volumes, no map as output."""
+
+
 class InferenceFailed(EdgeSegError):
     """A backend failed on one frame."""
 
@@ -162,3 +170,7 @@ class RegistryUnavailable(EdgeSegError):
 
 class KpiUnavailable(EdgeSegError):
     """The database of measured runs cannot be opened, read or written to."""
+
+
+class AccuracyLost(ModelError):
+    """An optimised model is further from its original than was allowed."""

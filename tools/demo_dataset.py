@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 from edge_seg.sources.scene_population import SCENE_PERIOD_S
+from edge_seg.sources.scene_samples import scene_samples
 from edge_seg.sources.scenes import SceneSequence, SyntheticFrame
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +89,4 @@ def sample_labels(labels: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.N
 
 def held_out_frames(count: int, *, width: int, height: int) -> Iterator[SyntheticFrame]:
     """One frame for each of `count` held-out seeds, from scenes spread over the first minute."""
-    for offset in range(count):
-        sequence = SceneSequence(HELD_OUT_SEED + offset, width=width, height=height)
-        yield sequence.render((offset % 15) * SCENE_PERIOD_S + 0.37 * (offset % 11))
+    return scene_samples(count, seed=HELD_OUT_SEED, width=width, height=height)

@@ -49,7 +49,7 @@ class ImageFolderSource(FrameSource):
             self._next = 0
         file = self._files[self._next]
         self._next += 1
-        image = _decode(file, cv2.IMREAD_COLOR)
+        image = decode_file(file, cv2.IMREAD_COLOR)
         labels = None
         if file in self._labels:
             labels = _read_labels(self._labels[file], picture=image)
@@ -97,7 +97,12 @@ def _label_files(folder: Path, pictures: list[Path]) -> dict[Path, Path]:
     return {}
 
 
-def _decode(file: Path, flags: int) -> UInt8Array:
+def decode_file(file: Path, flags: int) -> UInt8Array:
+    """Decode a picture with cv2.imdecode.
+
+    Raises:
+        SourceUnavailable: it cannot be read or decoded.
+    """
     try:
         content = np.fromfile(file, dtype=np.uint8)
     except OSError as error:
@@ -117,7 +122,7 @@ def _decode(file: Path, flags: int) -> UInt8Array:
 
 
 def _read_labels(file: Path, *, picture: UInt8Array) -> UInt8Array:
-    labels = _decode(file, cv2.IMREAD_UNCHANGED)
+    labels = decode_file(file, cv2.IMREAD_UNCHANGED)
     if labels.dtype != np.uint8 or labels.shape != picture.shape[:2]:
         height, width = picture.shape[:2]
         raise SourceUnavailable(

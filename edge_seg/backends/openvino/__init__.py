@@ -4,6 +4,7 @@ from pathlib import Path
 
 from edge_seg.backends.base import Availability, CompiledModel, CompileOptions, CompileReport
 from edge_seg.backends.file_info import ModelFileInfo
+from edge_seg.backends.layer_profile import LayerTime
 from edge_seg.backends.openvino.prebuilt import PREBUILT_SUFFIX
 from edge_seg.backends.sdk import sdk_import
 from edge_seg.core.values import ArtifactFormat, ModelSpec
@@ -84,3 +85,34 @@ class OpenVinoBackend:
         with sdk_import('openvino', INSTALL_HINT):
             from edge_seg.backends.openvino import graph
         return graph.inspect_file(path)
+
+    def profile_layers(
+        self, artifact: Path, spec: ModelSpec, options: CompileOptions, *, runs: int
+    ) -> tuple[LayerTime, ...]:
+        """Run a model on noise and give its layers, slowest first; see ``LayerProfiling``.
+
+        Raises:
+            BackendUnavailable, CompileFailed, IncompatibleModel: as ``compile_model``.
+            InferenceFailed: it does not run.
+        """
+        with sdk_import('openvino', INSTALL_HINT):
+            from edge_seg.backends.openvino import layers
+        return layers.profile_layers(artifact, spec, options, runs=runs)
+
+    def write_ir(self, source: Path, target: Path, spec: ModelSpec, *, half: bool) -> None:
+        """Write a model file as OpenVINO IR, with the declared output only and fixed axes.
+
+        Args:
+            source: .onnx, .xml or .tflite.
+            target: the .xml; its .bin comes beside it.
+            spec: what the manifest declares; it holds for ``target`` as well.
+            half: keep the weights in half precision.
+
+        Raises:
+            BackendUnavailable: OpenVINO is missing.
+            CompileFailed: a file cannot be read or written.
+            IncompatibleModel: the file is not what ``spec`` says.
+        """
+        with sdk_import('openvino', INSTALL_HINT):
+            from edge_seg.backends.openvino import ir_file
+        ir_file.write_ir(ir_file.read_pinned(source, spec), target, half=half)

@@ -31,7 +31,7 @@ def compile_file(artifact: Path, spec: ModelSpec, options: CompileOptions) -> Op
     """Read, fit and compile a model file; errors as in ``OpenVinoBackend.compile_model``."""
     device = devices.resolve(options.device)
     graph = fit(artifact, spec, argmax=options.argmax_in_graph)
-    compiled = _compile(graph, device, options, artifact.name)
+    compiled = compile_graph(graph, device, options, artifact.name)
     return OpenVinoModel(
         compiled,
         inputs=graph.inputs,
@@ -47,7 +47,7 @@ def build(
     """Compile into a file for ``load_prebuilt``; see ``OpenVinoBackend.build``."""
     device = devices.resolve(options.device)
     graph = fit(artifact, spec, argmax=options.argmax_in_graph)
-    compiled = _compile(graph, device, _uncached(options), artifact.name)
+    compiled = compile_graph(graph, device, _uncached(options), artifact.name)
     try:
         exported = compiled.export_model()
     except SDK_ERRORS as error:
@@ -96,9 +96,14 @@ def load_prebuilt(artifact: Path, spec: ModelSpec, options: CompileOptions) -> O
     )
 
 
-def _compile(
+def compile_graph(
     graph: FittedGraph, device: str, options: CompileOptions, file: str
 ) -> ov.CompiledModel:
+    """Compile a fitted graph for a resolved device.
+
+    Raises:
+        CompileFailed: it does not compile, or an option cannot be met.
+    """
     properties = compile_properties(device, options)
     _check_extra(device, options)
     try:

@@ -94,8 +94,8 @@ def inspect_file(path: Path) -> ModelFileInfo:
     model = read(path)
     return ModelFileInfo(
         _FRONTENDS[path.suffix.lower()][1],
-        tuple(_found(port) for port in model.inputs),
-        tuple(_found(port) for port in model.outputs),
+        tuple(found_tensor(port) for port in model.inputs),
+        tuple(found_tensor(port) for port in model.outputs),
         f'openvino {version()}',
     )
 
@@ -124,12 +124,12 @@ def fit(path: Path, spec: ModelSpec, *, argmax: bool) -> FittedGraph:
 
 
 def _fitted(model: ov.Model, spec: ModelSpec, *, argmax: bool, file: str) -> FittedGraph:
-    found = [_found(port, spec.input.name) for port in model.inputs]
+    found = [found_tensor(port, spec.input.name) for port in model.inputs]
     run_shape = check_input(found, spec.input, file=file)
-    _keep_output(model, spec.output.name, file)
+    keep_output(model, spec.output.name, file)
     if model.input(0).partial_shape.is_dynamic:
         model.reshape({model.input(0): ov.PartialShape(list(run_shape))})
-    output = check_output(_found(model.output(0), spec.output.name), spec, file=file)
+    output = check_output(found_tensor(model.output(0), spec.output.name), spec, file=file)
     kind = spec.output.kind
     fused: tuple[str, ...] = ()
     if argmax and kind in (OutputKind.LOGITS, OutputKind.PROBABILITIES):
@@ -148,7 +148,8 @@ def _fitted(model: ov.Model, spec: ModelSpec, *, argmax: bool, file: str) -> Fit
     )
 
 
-def _found(port: ov.Output, preferred: str = '') -> FoundTensor:
+def found_tensor(port: ov.Output, preferred: str = '') -> FoundTensor:
+    """Describe an input or output, by its preferred name where it has several."""
     # A tensor may carry several names; one without any is called after its node.
     names = sorted(port.get_names()) or [port.get_node().get_friendly_name()]
     shape: tuple[int, ...] | None = None
@@ -162,8 +163,13 @@ def _found(port: ov.Output, preferred: str = '') -> FoundTensor:
     )
 
 
-def _keep_output(model: ov.Model, name: str, file: str) -> None:
-    found = [_found(port, name) for port in model.outputs]
+def keep_output(model: ov.Model, name: str, file: str) -> None:
+    """Cut away all outputs but one.
+
+    Raises:
+        IncompatibleModel: there is no such output.
+    """
+    found = [found_tensor(port, name) for port in model.outputs]
     wanted = found.index(select(found, name, what='output', field='output.name', file=file))
     for index, result in enumerate(model.get_results()):
         if index != wanted:

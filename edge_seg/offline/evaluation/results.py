@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 import math
 from typing import Any
 
+from edge_seg.backends.layer_profile import LayerTime
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRun:
@@ -119,25 +121,6 @@ class ParityResult:
     pictures: tuple[str, ...]
     a_total: Latency
     b_total: Latency
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerTime:
-    """One layer as the backend executes it.
-
-    Attributes:
-        name: of the layer; of several layers when the backend has fused them.
-        kind: e.g. 'Convolution'.
-        implementation: kernel that the backend took, '' when it does not tell.
-        precision: e.g. 'int8', '' when the backend does not tell.
-        mean_ms: mean of the runs; None when the backend tells the layers, but not their time.
-    """
-
-    name: str
-    kind: str
-    implementation: str
-    precision: str
-    mean_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
