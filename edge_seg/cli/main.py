@@ -13,6 +13,7 @@ from edge_seg.errors import (
     KpiUnavailable,
     ManifestInvalid,
     ModelNotFound,
+    OptionInvalid,
     RegistryUnavailable,
     SettingsInvalid,
     SourceUnavailable,
@@ -39,6 +40,7 @@ EXIT_CODES = (
 # A subcommand is imported when it is asked for: --help must not wait for OpenVINO or rclpy.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     'model': ('edge_seg.cli.model:command', 'Look after the models in a store.'),
+    'kpi': ('edge_seg.cli.kpi:command', 'Compare what was measured.'),
     'demo': ('edge_seg.cli.demo:command', 'Run camera, segmentation and a mask viewer.'),
     'bench': ('edge_seg.cli.bench:command', 'Measure, and compare with the targets.'),
 }
@@ -115,6 +117,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def exit_code_of(error: EdgeSegError) -> int:
     """Return the exit code that stands for an error."""
+    if isinstance(error, OptionInvalid):
+        return USAGE
     if isinstance(error, ModelNotFound):
         return NOT_FOUND
     if isinstance(error, (IntegrityError, ManifestInvalid)):

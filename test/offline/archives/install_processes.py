@@ -3,6 +3,7 @@
 Arguments: the archive, an empty folder to work in. Prints JSON.
 """
 
+from functools import partial
 import json
 import os
 from pathlib import Path
@@ -21,9 +22,7 @@ def killed(archive: Path, root: Path) -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = []
     for step in range(300):
         store = ModelStore(root / str(step))
-        pid = in_child(
-            lambda s=step, st=store: killed_at(s, lambda: install(archive, st))  # type: ignore[misc]
-        )
+        pid = in_child(partial(killed_at, step, partial(install, archive, store)))
         _, status = os.waitpid(pid, 0)
         results.append({'store': str(store.root), 'signal': os.WTERMSIG(status)})
         if os.WIFEXITED(status):

@@ -1,6 +1,7 @@
 """Installing that is killed: whole or absent, and the next attempt succeeds."""
 
 import json
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from edge_seg.offline.archives.installing import install
 from edge_seg.offline.archives.packaging import package_model
 
 SCRIPT = Path(__file__).with_name('install_processes.py')
+MODELS = [Path(__file__).resolve().parents[2] / 'models']  # where publish_processes.py is
 
 
 def test_killed_at_any_step_a_model_is_whole_or_absent(tmp_path: Path) -> None:
@@ -23,6 +25,7 @@ def test_killed_at_any_step_a_model_is_whole_or_absent(tmp_path: Path) -> None:
         text=True,
         check=True,
         timeout=100,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join([*map(str, MODELS), *sys.path])},
     )
     results = json.loads(done.stdout)
     assert results[-1].get('exit') == 0
