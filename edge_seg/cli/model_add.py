@@ -3,45 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-import re
 import sys
 from typing import Any
 
 import click
 from edge_seg.backends.file_info import FoundTensor
 from edge_seg.cli.model_assemble import assemble, DEFAULT_AGREEMENT, Extras, FORMATS, plan_version
-from edge_seg.cli.model_draft import draft, GivenOptions
-from edge_seg.cli.model_questions import Interview, Question, to_text
+from edge_seg.cli.model_network import given_options, network_options, pair
+from edge_seg.cli.model_questions import TerminalInterview
 from edge_seg.cli.model_view import json_option, progress_bar, show_json, stores_option
 from edge_seg.core.values import ArtifactFormat, ModelSpec
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import MANIFEST_NAME
 from edge_seg.models.package import ModelPackage
 from edge_seg.models.publication import Submission, submission_from
-from edge_seg.models.reference import is_version, version_key
 from edge_seg.models.signature import ed25519_signature, encoded
-
-NETWORK_OPTIONS = (
-    ('--input-name', 'Input tensor, when there are several.'),
-    ('--input-size', 'WIDTHxHEIGHT, when the file leaves it open.'),
-    ('--input-layout', 'NCHW or NHWC, when the file does not tell.'),
-    ('--input-dtype', 'float32, float16 or uint8 (TensorRT engines only).'),
-    ('--color-order', 'rgb or bgr.'),
-    ('--normalise', 'unit, symmetric, imagenet, raw, or MEAN,../STD,..[/SCALE].'),
-    ('--resize', 'stretch, letterbox or center_crop; default stretch.'),
-    ('--output-name', 'Output tensor, when there are several.'),
-    ('--output-layout', 'NCHW, NHWC, NHW or HW, when the file does not tell.'),
-    ('--resample', 'labels or logits; default labels.'),
-    ('--classes', 'a,b,c in the order of their ids, #rrggbb after each if wanted; or @FILE.'),
-)
-
-
-def network_options(function: Any) -> Any:
-    """Give a command the options that describe a network; it takes them as keywords."""
-    for name, text in reversed(NETWORK_OPTIONS):
-        function = click.option(name, help=text)(function)
-    kind = 'logits, probabilities, sigmoid, sigmoid_logits or labels.'
-    return click.option('--kind', 'output_kind', help=kind)(function)
+from edge_seg.offline.imports.answers import Question, to_text
+from edge_seg.offline.imports.draft import draft
+from edge_seg.offline.imports.naming import default_name, next_version
 
 
 @click.command()
@@ -101,28 +80,15 @@ def add(
     _report(package, as_json)
 
 
-def next_version(stores: LayeredStore, name: str) -> str:
-    """Return the version after the highest folder of a model: 3 after 2, 1.2.4 after 1.2.3.
-
-    What came with the package counts: a version should not mean two models.
-    """
-    entries = [listed.entry for listed in stores.entries()]
-    present = [entry.version for entry in entries if entry.name == name]
-    highest = max(filter(is_version, present), key=version_key, default='0')
-    head, _, last = highest.rpartition('.')
-    return f'{head}.{int(last) + 1}' if head else str(int(last) + 1)
-
-
 def _submission(source: Path, stores: LayeredStore, given: dict[str, Any]) -> Submission:
-    interview = Interview(interactive=sys.stdin.isatty())
+    interview = TerminalInterview(interactive=sys.stdin.isatty())
     kind = FORMATS.get(source.suffix.lower())
     if kind is None:
         raise click.UsageError(f'{source.name}: its suffix is none of {", ".join(FORMATS)}')
     inputs, outputs, facts = _read(source, kind)
-    default_name = re.sub(r'[^A-Za-z0-9._-]+', '-', source.stem).strip('.-_') or 'model'
-    name = interview.ask(Question('--name', 'name', to_text, default_name), given['name'])
-    known = {field: given[field] for field in GivenOptions.__dataclass_fields__}
-    parts = draft(inputs, outputs, GivenOptions(**known), interview)
+    question = Question('--name', 'name', to_text, default_name(str(source)))
+    name = interview.ask(question, given['name'])
+    parts = draft(inputs, outputs, given_options(given), interview)
     licence = interview.ask(
         Question('--licence', 'licence, e.g. Apache-2.0', to_text), given['licence']
     )
@@ -139,7 +105,7 @@ def _submission(source: Path, stores: LayeredStore, given: dict[str, Any]) -> Su
     extras = Extras(
         licence=licence,
         description=given['description'],
-        provenance=(*facts, *(_pair(text) for text in given['provenance'])),
+        provenance=(*facts, *(pair(text) for text in given['provenance'])),
         files=given['extra_files'],
         golden=given['golden'] or None,
         agreement=given['agreement'],
@@ -152,13 +118,6 @@ def _refuse_options(given: dict[str, Any]) -> None:
     for name, value in given.items():
         if value not in (None, '', (), DEFAULT_AGREEMENT):
             raise click.UsageError(f'--{name.replace("_", "-")}: the manifest says it')
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition('=')
-    if not name or not equals:
-        raise click.UsageError(f'--provenance: {text!r} is not KEY=VALUE')
-    return name, value
 
 
 def _read(

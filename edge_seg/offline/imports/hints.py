@@ -1,0 +1,97 @@
+"""What is proposed for a network whose file does not say how it was trained."""
+
+from pathlib import Path
+
+from edge_seg.offline.imports.given import GivenOptions, Hint, Hints, NO_HINT
+from edge_seg.offline.imports.network import Ending, NetworkFacts
+from edge_seg.offline.imports.output_draft import channels_of, guess_layout
+from edge_seg.offline.imports.presets import label_sets
+
+IN_THE_FILE = 'written in the file'
+MAX_CLASSES = 65535
+
+
+def propose(facts: NetworkFacts, given: GivenOptions, source: str) -> Hints:
+    """Propose what a file does not say.
+
+    Args:
+        facts: what it says.
+        given: options; the number of classes may hang on the output layout.
+        source: name of the original file or factory.
+    """
+    layout = given.output_layout or guess_layout(facts.output, _count_given(given))
+    channels = channels_of(facts.output, layout)
+    written = facts.written
+    return Hints(
+        color_order=_color_order(facts),
+        normalise=_normalise(facts, source),
+        resize=(
+            Hint(written.resize, IN_THE_FILE, assumed=False)
+            if written.resize
+            else Hint('stretch', 'the default')
+        ),
+        kind=_kind(facts, channels),
+        classes=_classes(facts, channels),
+    )
+
+
+def _count_given(given: GivenOptions) -> int:
+    if given.classes is None:
+        return 0
+    known = label_sets().get(given.classes)
+    return len(known.classes) if known is not None else given.classes.count(',') + 1
+
+
+def _color_order(facts: NetworkFacts) -> Hint:
+    if facts.written.color_order:
+        return Hint(facts.written.color_order, IN_THE_FILE, assumed=False)
+    return Hint('rgb', 'what most networks are trained on')
+
+
+def _normalise(facts: NetworkFacts, source: str) -> Hint:
+    if facts.written.normalise:
+        return Hint(facts.written.normalise, IN_THE_FILE, assumed=False)
+    if facts.normalises:
+        return Hint('raw', 'the graph begins with a sum or product of its own')
+    if 1 in (facts.input.shape or ())[1::2]:
+        return Hint('unit', 'usual for one channel')
+    if Path(source).suffix.lower() == '.tflite':
+        return Hint('signed-unit', 'usual for TFLite')
+    return Hint('imagenet', 'usual for networks with three channels')
+
+
+def _kind(facts: NetworkFacts, channels: int) -> Hint:
+    if facts.ending is Ending.SOFTMAX:
+        return Hint('probabilities', 'the graph ends with a softmax', assumed=False)
+    if facts.ending is Ending.SIGMOID and channels == 1:
+        return Hint('sigmoid', 'the graph ends with a sigmoid', assumed=False)
+    if facts.ending is Ending.SIGMOID:
+        return Hint('probabilities', 'the graph ends with a sigmoid; the highest class wins')
+    kind = 'sigmoid_logits' if channels == 1 else 'logits'
+    return Hint(kind, 'the graph ends without softmax, sigmoid or argmax', assumed=False)
+
+
+def _classes(facts: NetworkFacts, channels: int) -> Hint:
+    written = facts.written.classes
+    count = _class_count(facts, channels)
+    if written and count in (0, len(written)) and not any(',' in name for name in written):
+        return Hint(','.join(written), IN_THE_FILE, assumed=False)
+    if not 0 < count <= MAX_CLASSES:
+        return NO_HINT
+    if count == 2:
+        return Hint('background,foreground', 'two classes; their names are not in the file')
+    for name, labels in label_sets().items():
+        if len(labels.classes) == count:
+            return Hint(name, f'{count} classes, as many as {labels.about.partition(",")[0]} has')
+    names = ','.join(f'class-{index}' for index in range(count))
+    return Hint(names, f'{count} classes; their names are not in the file')
+
+
+def _class_count(facts: NetworkFacts, channels: int) -> int:
+    if facts.ending is Ending.ARGMAX:
+        return facts.classes
+    if facts.ending is Ending.THRESHOLD or (channels == 1 and facts.output.dtype == 'bool'):
+        return 2
+    if facts.output.dtype.startswith(('int', 'uint')):
+        return 0
+    return 2 if channels == 1 else channels

@@ -1,0 +1,261 @@
+"""Turns PyTorch networks into ONNX: torch.export files, TorchScript files, factories.
+
+The exporter that traces is used: the one that torch.export feeds needs the package onnxscript.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module, util
+from pathlib import Path
+import sys
+from typing import Any
+import warnings
+import zipfile
+
+from edge_seg.backends.sdk import sdk_import
+from edge_seg.core.values import AnyArray
+from edge_seg.errors import CompileFailed, OptionInvalid, UnsupportedNetwork
+from edge_seg.offline.imports.network import Wish
+import numpy as np
+
+INSTALL_HINT = 'pip install torch'
+SUFFIXES = ('.pt2', '.pt', '.pth', '.ts')
+OPSET = 17
+INPUT = 'image'
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the network computed before it was exported.
+
+    Attributes:
+        image: the input, noise.
+        outputs: by name, what came out.
+    """
+
+    image: AnyArray
+    outputs: Mapping[str, AnyArray]
+
+
+def is_factory(source: str) -> bool:
+    """Say whether a source is 'module:function' or 'file.py:function', not a file."""
+    module, colon, name = source.rpartition(':')
+    return bool(colon) and name.isidentifier() and bool(module) and not Path(source).exists()
+
+
+def export_onnx(source: str, target: Path, wish: Wish) -> Sample:
+    """Write a PyTorch network as ONNX.
+
+    Args:
+        source: a .pt2 of torch.export.save, a file of torch.jit.save, or the name of a function
+            without arguments that returns a torch.nn.Module: 'package.module:function' or
+            'path/file.py:function'.
+        target: the .onnx to write; its input is called 'image'.
+        wish: the size, for what has none of its own.
+
+    Returns:
+        What it must compute.
+
+    Raises:
+        BackendUnavailable: PyTorch is missing.
+        CompileFailed: the file cannot be read, the factory fails, or an operation has no ONNX.
+        OptionInvalid: the size is needed, or there is no such factory.
+        UnsupportedNetwork: it gives no tensors.
+    """
+    with sdk_import('torch', INSTALL_HINT):
+        import torch
+    if is_factory(source):
+        network = _from_factory(torch, source)
+        shape = None
+    else:
+        network, shape = _from_file(torch, Path(source))
+    image = _noise(torch, network, shape, wish)
+    scripted = isinstance(network, torch.jit.ScriptModule)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # of the exporter, about its own future and our constants
+        try:
+            outputs = dict(_named(torch, network(image)))
+        except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
+            raise CompileFailed(
+                f'{source} fails on an image of {_axes(image.shape)}: {_first_line(error)}',
+                remedy='pass another --input-size; most networks want a multiple of 32',
+            ) from error
+        if not outputs:
+            raise UnsupportedNetwork(
+                f'{source} returns no tensors', expected='a tensor, or several by name'
+            )
+        traced = network if scripted else _flattened(torch, network)
+        _export(torch, traced, image, tuple(outputs), target, source)
+    return Sample(image.numpy(), {name: value.numpy() for name, value in outputs.items()})
+
+
+def _from_factory(torch: Any, source: str) -> Any:
+    module_name, _, name = source.rpartition(':')
+    try:
+        module = _module(module_name)
+        factory = getattr(module, name)
+    except (ImportError, AttributeError, SyntaxError, OSError) as error:
+        raise OptionInvalid(
+            f'{source} cannot be imported: {_first_line(error)}',
+            expected='package.module:function or path/file.py:function',
+        ) from error
+    try:
+        network = factory()
+    except (TypeError, ValueError, RuntimeError, OSError, AttributeError, LookupError) as error:
+        raise CompileFailed(
+            f'{source}() fails: {type(error).__name__}: {_first_line(error)}',
+            expected='a function without arguments that returns a torch.nn.Module',
+        ) from error
+    if not isinstance(network, torch.nn.Module):
+        raise CompileFailed(
+            f'{source}() returns {type(network).__name__}', expected='a torch.nn.Module'
+        )
+    return network.eval().cpu()
+
+
+def _module(name: str) -> Any:
+    path = Path(name)
+    if path.suffix != '.py':
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.insert(0, here)  # as `python -m` does; a console script does not
+        return import_module(name)
+    spec = util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ImportError(f'there is no {path}')
+    module = util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _from_file(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
+    """Load a network; of one that torch.export wrote, the shape of its input too."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise CompileFailed(
+            f'{path.name} is no file of PyTorch ({_first_line(error)})',
+            remedy='write it with torch.export.save or torch.jit.save',
+        ) from error
+    if any(name.rpartition('/')[2] == 'archive_format' for name in names):
+        return _exported(torch, path)
+    if any('/code/' in name for name in names):
+        try:
+            return torch.jit.load(str(path), map_location='cpu').eval(), None
+        except (RuntimeError, ValueError) as error:
+            raise CompileFailed(
+                f'{path.name} cannot be read as TorchScript: {_first_line(error)}'
+            ) from error
+    raise CompileFailed(
+        f'{path.name} holds weights without a network, or a pickle, which would run any code',
+        expected='a file of torch.export.save or torch.jit.save',
+        remedy='or name a function that returns the network with its weights: module:function',
+    )
+
+
+def _exported(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
+    try:
+        program = torch.export.load(str(path))
+    except (RuntimeError, ValueError, KeyError, AssertionError, TypeError) as error:
+        raise CompileFailed(
+            f'{path.name} cannot be read: {_first_line(error)}',
+            remedy='export it again with this version of PyTorch, '
+            f'{torch.__version__.partition("+")[0]}',
+        ) from error
+    images = set(program.graph_signature.user_inputs)
+    shapes = [
+        tuple(axis if isinstance(axis, int) else -1 for axis in node.meta['val'].shape)
+        for node in program.graph.nodes
+        if node.op == 'placeholder' and node.name in images and hasattr(node.meta['val'], 'shape')
+    ]
+    if len(images) != 1 or len(shapes) != 1:
+        raise UnsupportedNetwork(
+            f'{path.name} takes {len(images)} inputs',
+            expected='one image',
+            remedy='export a module that has the others fixed',
+        )
+    return program.module(), shapes[0]
+
+
+def _noise(torch: Any, network: Any, shape: tuple[int, ...] | None, wish: Wish) -> Any:
+    """Make an input for the network: of the exported shape, else (1, C, H, W)."""
+    parameters = [p for p in network.parameters() if p.is_floating_point()]
+    if shape is None:
+        filters = [p for p in parameters if p.dim() == 4]
+        channels = int(filters[0].shape[1]) if filters else 3
+        shape = (1, channels, -1, -1)
+    if -1 in shape[-2:] and wish.size is None:
+        raise OptionInvalid(
+            'a PyTorch network does not tell the size of its input',
+            remedy='pass --input-size WIDTHxHEIGHT',
+        )
+    axes = [1 if axis == -1 else axis for axis in shape]
+    if wish.size is not None:
+        axes[-2:] = [
+            wanted if met == -1 else met
+            for met, wanted in zip(shape[-2:], wish.size[::-1], strict=True)
+        ]
+    values = np.random.default_rng(0).normal(size=axes).astype(np.float32)
+    dtype = parameters[0].dtype if parameters else torch.float32
+    return torch.from_numpy(values).to(dtype)
+
+
+def _named(torch: Any, value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
+    """Give the tensors in what a network returns, with names."""
+    if isinstance(value, torch.Tensor):
+        yield name or 'output', value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _named(torch, each, f'{name}.{key}' if name else str(key))
+    elif isinstance(value, (tuple, list)):
+        names = getattr(value, '_fields', range(len(value)))
+        for key, each in zip(names, value, strict=True):
+            yield from _named(torch, each, f'{name}.{key}' if name else f'output{key}')
+
+
+def _flattened(torch: Any, network: Any) -> Any:
+    """Wrap a network so that it returns a tuple of tensors, whatever it returned before."""
+
+    class Flattened(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def train(self, mode: bool = True) -> Any:
+            return self  # the exporter calls it, and exported programs refuse it
+
+        def forward(self, image: Any) -> Any:
+            return tuple(value for _, value in _named(torch, self.network(image)))
+
+    return Flattened()
+
+
+def _export(
+    torch: Any, network: Any, image: Any, names: tuple[str, ...], target: Path, source: str
+) -> None:
+    try:
+        torch.onnx.export(
+            network,
+            (image,),
+            str(target),
+            dynamo=False,
+            input_names=[INPUT],
+            output_names=list(names),
+            opset_version=OPSET,
+        )
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise CompileFailed(
+            f'{source} has no form in ONNX: {_first_line(error)}',
+            remedy='replace that operation, or export the network to ONNX yourself',
+        ) from error
+
+
+def _axes(shape: Any) -> str:
+    return 'x'.join(str(axis) for axis in shape)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
