@@ -252,6 +252,8 @@ class LifecycleManager:
         self._problem = ''
         self._start_attempts = 0
         self._supervisor.begin(self._look())
+        for node in self._nodes:
+            self._models.note_adoption(node)
         self._set_intent(Intent.ACTIVE)
 
     def _look(self) -> tuple[Observation, ...]:

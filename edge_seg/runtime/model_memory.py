@@ -16,10 +16,10 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Launch:
-    """With which parameter `model` a process started."""
+    """With which parameter `model` a process started; None: it was up when it was first met."""
 
     processes: frozenset[str]
-    model: str
+    model: str | None
 
 
 class ModelMemory:
@@ -56,6 +56,15 @@ class ModelMemory:
         if not self._is_known(node):
             self._learn(node)
 
+    def note_adoption(self, node: ManagedNode) -> None:
+        """Remember a process that was up already: its parameter now says what it serves.
+
+        What it was launched with cannot be known. Launch files start a process again with the
+        same parameters, so it comes back with what it served.
+        """
+        if not self._is_known(node):
+            self._launched[node.name] = _Launch(node.incarnation(), None)
+
     def restore(self, node: ManagedNode) -> None:
         """Set the parameter of a process that is about to be configured after a restart."""
         if self._is_known(node):
@@ -63,7 +72,9 @@ class ModelMemory:
         before = self._launched.get(node.name)
         launched = self._learn(node)
         served = self._served.get(node.name, '')
-        if before is None or launched is None or launched.model != before.model:
+        if before is None or launched is None:
+            return
+        if before.model is not None and launched.model != before.model:
             return
         if served and served != launched.model:
             self._set(self._nodes[node.name], served)

@@ -211,6 +211,21 @@ def test_a_new_manager_adopts_active_nodes_and_looks_after_them(robot):
     assert robot.journal == ['configure /b', 'activate /b']
 
 
+def test_an_adopted_node_comes_back_with_the_model_that_it_served(robot):
+    for node in robot.nodes:
+        node.state = NodeState.ACTIVE
+    served = robot.nodes[1]
+    served.set_model('floor@2', 1.0)
+    robot.pacer.wait(2.0)
+    robot.journal.clear()
+    manager = robot.manager(autostart=True)
+    until(lambda: manager.report.intent is Intent.ACTIVE)
+    served.parameter = 'floor@1'  # as the launch file has it
+    served.restart()
+    until(lambda: served.state is NodeState.ACTIVE)
+    assert robot.journal == ['/b model=floor@2', 'configure /b', 'activate /b']
+
+
 def test_a_new_manager_respects_the_pause_of_an_operator(robot):
     manager = robot.manager()
     manager.startup()

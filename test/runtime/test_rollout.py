@@ -226,6 +226,29 @@ def test_a_node_that_the_manager_did_not_see_start_is_left_alone(fleet, memory):
     assert fleet.journal == []
 
 
+def test_an_adopted_node_comes_back_with_what_it_served(fleet, memory):
+    node = fleet.nodes[0]
+    node.model = node.parameter = 'floor@2'
+    node.status = ServedModel('floor@2', 'serving', 'floor@2', 1, '')
+    memory.note_adoption(node)
+    memory.note_served()
+    node.restart()
+    node.parameter = 'floor@1'
+    memory.restore(node)
+    assert fleet.journal == [f'{node.name} model=floor@2']
+
+
+def test_adopting_does_not_forget_what_a_node_was_launched_with(fleet, memory):
+    node = fleet.nodes[0]
+    memory.note_launch(node)
+    memory.note_served()
+    memory.note_adoption(node)
+    node.restart()
+    node.parameter = 'floor@3'
+    memory.restore(node)
+    assert fleet.journal == []
+
+
 def test_a_model_that_was_loaded_by_path_is_not_guessed_from_its_name(fleet, memory):
     fleet.nodes[0].status = ServedModel('floor@2', 'serving', '/tmp/floor', 3, '')
     memory.note_served()
