@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from edge_seg.backends.base import Availability, CompiledModel, CompileOptions
+from edge_seg.backends.layer_profile import LayerTime
 from edge_seg.backends.tensorrt.build import BuildsEngines
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer
 from edge_seg.backends.tensorrt.driver import DriverRefused, read_devices
+from edge_seg.backends.tensorrt.layers import inspect_layers
 from edge_seg.backends.tensorrt.loading import load_engine
 from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, load_sdk
 from edge_seg.core.values import ArtifactFormat, ModelSpec
@@ -59,3 +61,15 @@ class TensorRtBackend(BuildsEngines):
             IncompatibleModel: the engine's inputs or outputs are not what ``spec`` says.
         """
         return load_engine(artifact, spec, options)
+
+    def profile_layers(
+        self, artifact: Path, spec: ModelSpec, options: CompileOptions, *, runs: int
+    ) -> tuple[LayerTime, ...]:
+        """Give the layers of an engine as its inspector tells them, without times.
+
+        Nothing is run, so ``runs`` has no effect; see ``LayerProfiling``.
+
+        Raises:
+            BackendUnavailable, CompileFailed: as ``compile_model``.
+        """
+        return inspect_layers(artifact, spec, options)

@@ -2,10 +2,11 @@
 
 from typing import Any, NoReturn
 
+from edge_seg.backends.layer_profile import LayerTime
 from edge_seg.backends.tensorrt.engine_file import EngineFile
 from edge_seg.backends.tensorrt.engine_io import activation_bytes, read_tensors
 from edge_seg.backends.tensorrt.fitting import EngineTensor, InputFit, Shape
-from edge_seg.backends.tensorrt.precision import engine_precision
+from edge_seg.backends.tensorrt.precision import engine_precision, layer_information, layers_of
 from edge_seg.backends.tensorrt.sdk import Sdk, start_runtime
 from edge_seg.backends.tensorrt.translate import explain, REBUILD, version_mismatch
 from edge_seg.errors import BackendUnavailable, CompileFailed, InferenceFailed, PrebuiltUnusable
@@ -55,6 +56,11 @@ class LoadedEngine:
     def precision(self) -> str:
         """What most heavy layers compute in, 'unknown' when the engine does not tell."""
         return engine_precision(self._sdk, self._engine)
+
+    @property
+    def layers(self) -> tuple[LayerTime, ...]:
+        """What the engine tells of its layers, without times; () when it tells nothing."""
+        return layers_of(layer_information(self._sdk, self._engine))
 
     @property
     def activation_bytes(self) -> int:

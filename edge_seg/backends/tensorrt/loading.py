@@ -9,7 +9,7 @@ from edge_seg.backends.tensorrt.driver import DriverRefused, read_devices
 from edge_seg.backends.tensorrt.engine_file import check_machine, ENGINE_SUFFIXES, read_engine
 from edge_seg.backends.tensorrt.engine_key import built_for
 from edge_seg.backends.tensorrt.options import pick_device, run_options
-from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, load_sdk
+from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, load_sdk, Sdk
 from edge_seg.backends.tensorrt.session import EngineRequest
 from edge_seg.backends.tensorrt.translate import BUILD_COMMAND, REBUILD
 from edge_seg.core.values import ModelSpec
@@ -18,6 +18,20 @@ from edge_seg.errors import BackendUnavailable, CompileFailed
 
 def load_engine(artifact: Path, spec: ModelSpec, options: CompileOptions) -> TensorRtModel:
     """Load an engine; errors as in ``TensorRtBackend.compile_model``."""
+    return TensorRtModel(*engine_request(artifact, spec, options))
+
+
+def engine_request(
+    artifact: Path, spec: ModelSpec, options: CompileOptions
+) -> tuple[Sdk, str, EngineRequest]:
+    """Check engine, machine and options.
+
+    Returns:
+        TensorRT, the name of the Python layer for CUDA, and what to load.
+
+    Raises:
+        BackendUnavailable, CompileFailed: as ``TensorRtBackend.compile_model``.
+    """
     if artifact.suffix.lower() not in ENGINE_SUFFIXES:
         raise CompileFailed(
             f'{artifact.name} is no TensorRT engine, and none was built from it',
@@ -35,4 +49,4 @@ def load_engine(artifact: Path, spec: ModelSpec, options: CompileOptions) -> Ten
     file = read_engine(artifact)
     here = built_for(device, str(sdk.parsed_version))
     check_machine(file, here, remedy=REBUILD)
-    return TensorRtModel(sdk, layer, EngineRequest(file, spec, device, wanted, options.precision))
+    return sdk, layer, EngineRequest(file, spec, device, wanted, options.precision)

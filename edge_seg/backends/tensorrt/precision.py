@@ -4,6 +4,7 @@ from collections import Counter
 import json
 from typing import Any
 
+from edge_seg.backends.layer_profile import LayerTime
 from edge_seg.backends.tensorrt.sdk import optional, Sdk
 from edge_seg.errors import CompileFailed
 
@@ -23,11 +24,28 @@ def engine_precision(sdk: Sdk, engine: Any) -> str:
     Returns:
         fp32, fp16, bf16, int8, fp8 or 'unknown'.
     """
+    return precision_of_layers(layer_information(sdk, engine))
+
+
+def layer_information(sdk: Sdk, engine: Any) -> str:
+    """Ask an engine for its layers: JSON, '' when there is no inspector."""
     json_format = optional(sdk.trt, 'LayerInformationFormat.JSON')
     inspector = None if json_format is None else engine.create_engine_inspector()
-    if inspector is None:
-        return UNKNOWN
-    return precision_of_layers(str(inspector.get_engine_information(json_format)))
+    return '' if inspector is None else str(inspector.get_engine_information(json_format))
+
+
+def layers_of(text: str) -> tuple[LayerTime, ...]:
+    """Read the layers out of the inspector's JSON, in the engine's order.
+
+    An engine without detailed profiling information tells names only: the rest is ''.
+    """
+    try:
+        layers = json.loads(text)['Layers']
+    except (ValueError, KeyError, TypeError):
+        return ()
+    if not isinstance(layers, list):
+        return ()
+    return tuple(_described(layer) for layer in layers if isinstance(layer, (dict, str)))
 
 
 def precision_of_layers(text: str) -> str:
@@ -60,6 +78,17 @@ def check_precision(wanted: str, effective: str, file: str) -> None:
             f'{file} does not say in which precision it computes', expected=wanted, remedy=remedy
         )
     raise CompileFailed(f'{file} computes in {effective}', expected=wanted, remedy=remedy)
+
+
+def _described(layer: dict[str, Any] | str) -> LayerTime:
+    facts: dict[str, Any] = {'Name': layer} if isinstance(layer, str) else layer
+    return LayerTime(
+        name=str(facts.get('Name', '')),
+        kind=str(facts.get('LayerType', '')),
+        implementation=str(facts.get('TacticName', '')),
+        precision=_of_layer(facts),
+        mean_ms=None,
+    )
 
 
 def _is_heavy(layer: dict[str, Any]) -> bool:

@@ -156,7 +156,7 @@ class ProfileResult:
         run: the model as it ran.
         data: the frames in words.
         frames: how many were timed.
-        load_ms: to compile the model.
+        load_ms: to verify, compile and warm the model.
         stages: of the frame path, 'total' last.
         layers: slowest first; empty when the backend does not tell.
         layers_note: why there are no layers or no times; '' when there are.

@@ -3,21 +3,28 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
-from edge_seg.backends.registry import AUTO
+from edge_seg.backends.build_progress import EngineBuilding
+from edge_seg.backends.registry import AUTO, choose
 from edge_seg.core.values import DecodedImage, LabelArray, ModelSpec, Size
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import Artifact
 from edge_seg.models.package import ModelPackage
 from edge_seg.offline.evaluation.results import Latency, ModelRun
+from edge_seg.runtime.build_cache import BuildCache
+from edge_seg.runtime.builder import Builder
 from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions, LoadedModel
 from edge_seg.runtime.serving import ServingModel
+from edge_seg.runtime.settings import SegmentationSettings
 from edge_seg.runtime.stats import Stage
 from edge_seg.runtime.stopwatch import Stopwatch
 import numpy as np
 
 WARM_UP_RUNS = 5
+CACHE_LIMIT_BYTES = 1 << 40
+"""Nothing is removed from the node's cache here: the node knows its own limit."""
 FRAME_PATH = (Stage.PREPROCESS, Stage.INFER, Stage.POSTPROCESS)
 
 
@@ -43,10 +50,12 @@ class RunningModel:
 
     Args:
         loaded: from ``CandidateFactory``; closed by ``running_model``.
+        file: what the backend loaded.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, file: Path) -> None:
         self.loaded = loaded
+        self.file = file
         self._laps: dict[Stage, list[float]] = {stage: [] for stage in FRAME_PATH}
 
     @property
@@ -101,7 +110,12 @@ class RunningModel:
     @property
     def total(self) -> Latency:
         """Summarise from decoded frame to mask."""
-        return summarise([sum(laps) for laps in zip(*self._laps.values(), strict=True)])
+        return summarise(self.totals_s)
+
+    @property
+    def totals_s(self) -> list[float]:
+        """Give the seconds of each frame so far."""
+        return [sum(laps) for laps in zip(*self._laps.values(), strict=True)]
 
 
 @contextmanager
@@ -121,14 +135,28 @@ def running_model(
     """
     package = stores.resolve(model) if isinstance(model, str) else model
     factory = CandidateFactory(
-        stores, CandidateOptions(options.backend, options.compile, warmup_runs=WARM_UP_RUNS)
+        stores,
+        CandidateOptions(options.backend, options.compile, warmup_runs=WARM_UP_RUNS),
+        _engines(package, options),
     )
     prepared = factory.prepare(package, on_stage=lambda stage: None)
     loaded = factory.bring_up(prepared, camera=Size(640, 480), on_stage=lambda stage: None)
     try:
-        yield RunningModel(loaded)
+        yield RunningModel(loaded, prepared.file)
     finally:
         loaded.model.close()
+
+
+def _engines(package: ModelPackage, options: RunOptions) -> Builder | None:
+    """Give what finds engines in the node's cache; None where the backend needs none."""
+    formats = [artifact.format for artifact in package.manifest.artifacts]
+    if not isinstance(choose(options.backend, formats).backend, EngineBuilding):
+        return None
+    folder = SegmentationSettings.from_values({}).cache_directory()
+    if folder is None:
+        return None
+    cache = BuildCache(folder, limit_bytes=CACHE_LIMIT_BYTES)
+    return Builder(cache, options.compile, engines='never')
 
 
 def artifact_bytes(package: ModelPackage, artifact: Artifact) -> int:

@@ -1,0 +1,46 @@
+"""The layers of an engine, as TensorRT's engine inspector tells them."""
+
+from pathlib import Path
+
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.layer_profile import LayerTime
+from edge_seg.backends.tensorrt.cuda.interface import CudaFailed
+from edge_seg.backends.tensorrt.cuda.opening import open_cuda
+from edge_seg.backends.tensorrt.loaded_engine import LoadedEngine
+from edge_seg.backends.tensorrt.loading import engine_request
+from edge_seg.backends.tensorrt.owner import OwnerGone, OwnerThread
+from edge_seg.backends.tensorrt.sdk import Sdk
+from edge_seg.backends.tensorrt.session import EngineRequest
+from edge_seg.core.values import ModelSpec
+from edge_seg.errors import CompileFailed
+
+TIMEOUT_S = 60.0
+
+
+def inspect_layers(
+    artifact: Path, spec: ModelSpec, options: CompileOptions
+) -> tuple[LayerTime, ...]:
+    """Load an engine, ask for its layers, and free it; see ``LayerProfiling``."""
+    sdk, layer, request = engine_request(artifact, spec, options)
+    owner = OwnerThread(f'tensorrt inspector of {artifact.name}')
+    try:
+        return owner.call(lambda: _inspect(sdk, layer, request), timeout_s=TIMEOUT_S)
+    except OwnerGone as error:
+        raise CompileFailed(f'{artifact.name} cannot be inspected: {error}') from error
+    finally:
+        owner.stop(TIMEOUT_S)
+
+
+def _inspect(sdk: Sdk, layer: str, request: EngineRequest) -> tuple[LayerTime, ...]:
+    try:
+        cuda = open_cuda(layer, request.device.index)
+    except CudaFailed as error:
+        raise CompileFailed(f'{request.file.name} cannot be inspected: {error}') from error
+    try:
+        engine = LoadedEngine(sdk, request.file, dla_core=request.options.dla_core)
+        try:
+            return engine.layers
+        finally:
+            engine.close()
+    finally:
+        cuda.close()

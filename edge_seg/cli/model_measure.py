@@ -1,0 +1,209 @@
+"""What the measuring commands share: options for frames and backends, progress, the KPI row."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+import re
+import sys
+from typing import Any, TypeVar
+
+import click
+from edge_seg.backends.base import CompileOptions
+from edge_seg.core.values import Size
+from edge_seg.errors import KpiUnavailable
+from edge_seg.offline.evaluation.frames import FrameRequest
+from edge_seg.offline.evaluation.label_files import PairingRule
+from edge_seg.offline.evaluation.results import ModelRun
+from edge_seg.offline.evaluation.running import RunOptions
+from edge_seg.offline.kpi import KpiRun, record
+from edge_seg.sources.opening import SYNTHETIC
+
+Function = TypeVar('Function', bound=Callable[..., Any])
+PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16', 'int8')
+BACKENDS = ('auto', 'tensorrt', 'openvino', 'opencv')
+OnStep = Callable[[str, int, int], None]
+DATA_HELP = (
+    'Folder of pictures, video or ROS 2 bag. Label maps: PNG of class ids, 255 for no class; '
+    'images/X.jpg with labels/X.png, X.jpg with labels/X.png, or X.jpg with X_labels.png.'
+)
+
+
+def frames_options(count: int) -> Callable[[Function], Function]:
+    """Give a command the options that choose frames; see ``frame_request``.
+
+    Args:
+        count: how many frames, when it is not said.
+    """
+    options = (
+        click.option('--data', metavar='PATH', default='', help=DATA_HELP),
+        click.option('--synthetic', is_flag=True, help='Rendered scenes; so without --data.'),
+        click.option(
+            '--frames',
+            type=click.IntRange(1),
+            default=count,
+            show_default=True,
+            help='Most frames to take, evenly spread.',
+        ),
+        click.option(
+            '--seed', type=click.IntRange(0), default=2_000_000, help='Of the rendered scenes.'
+        ),
+        click.option(
+            '--size',
+            default='640x480',
+            show_default=True,
+            callback=lambda _context, _parameter, value: _size(value),
+            help='Of the scenes.',
+        ),
+        click.option('--topic', default='', help='Image topic of the bag, when it has several.'),
+        click.option(
+            '--labels',
+            type=click.Path(path_type=Path, file_okay=False),
+            help='Their folder.',
+        ),
+        click.option(
+            '--image-ending', default='', help='Of picture names, before the dot: _leftImg8bit'
+        ),
+        click.option(
+            '--label-ending', default='', help='Of label map names: _gtFine_labelTrainIds'
+        ),
+    )
+    return _chained(options)
+
+
+def run_options(function: Function) -> Function:
+    """Give a command the options that say on what a model runs; see ``to_run_options``."""
+    options = (
+        click.option('--backend', default='auto', show_default=True, help='|'.join(BACKENDS)),
+        click.option('--device', default='AUTO', show_default=True, help='As of the backend.'),
+        click.option('--precision', default='auto', show_default=True, help='|'.join(PRECISIONS)),
+        click.option(
+            '--threads',
+            type=click.IntRange(0),
+            default=0,
+            help='0 = what the backend takes.',
+        ),
+    )
+    return _chained(options)(function)
+
+
+def kpi_option(function: Function) -> Function:
+    """Give a command the option --no-kpi; it takes ``kpi``."""
+    return click.option(
+        '--kpi/--no-kpi', 'kpi', default=True, help='Add a row to the KPI database (default).'
+    )(function)
+
+
+def frame_request(settings: dict[str, Any]) -> FrameRequest:
+    """Take the options of ``frames_options`` out of a command's parameters."""
+    taken = {
+        name: settings.pop(name)
+        for name in (
+            'data', 'synthetic', 'frames', 'seed', 'size', 'topic', 'labels', 'image_ending',
+            'label_ending',
+        )
+    }  # fmt: skip
+    if taken['data'] and taken['synthetic']:
+        raise click.UsageError('--data and --synthetic exclude each other')
+    return FrameRequest(
+        data=taken['data'] or SYNTHETIC,
+        count=taken['frames'],
+        seed=taken['seed'],
+        size=taken['size'],
+        topic=taken['topic'],
+        pairing=PairingRule(taken['labels'], taken['image_ending'], taken['label_ending']),
+    )
+
+
+def to_run_options(backend: str, device: str, precision: str, threads: int) -> RunOptions:
+    """Check the options of ``run_options``."""
+    _known('--backend', backend, BACKENDS)
+    _known('--precision', precision, PRECISIONS)
+    compile_options: Any = {'device': device, 'precision': precision, 'threads': threads}
+    return RunOptions(backend, CompileOptions(**compile_options))
+
+
+@contextmanager
+def step_bar(what: str) -> Iterator[OnStep | None]:
+    """Give a function that moves a bar on stderr; None when stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()
+    # This stream, not whatever stands for stderr later: tools are kept quiet meanwhile.
+    console = Console(file=sys.stderr)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+        task = bars.add_task(what, total=None)
+
+        def move(step: str, done: int, total: int) -> None:
+            bars.update(task, description=step or what, completed=done, total=total or None)
+
+        yield move
+
+
+def frame_progress(move: OnStep | None) -> Callable[[int, int], None] | None:
+    """Turn what ``step_bar`` gives into what counts frames only."""
+    return None if move is None else lambda done, total: move('', done, total)
+
+
+def record_run(wanted: bool, run: KpiRun) -> None:
+    """Add a row to the KPI database; when that is impossible, say so: the result stands."""
+    if not wanted:
+        return
+    try:
+        record(run)
+    except KpiUnavailable as error:
+        click.echo(f'edge_seg: not recorded: {error}', err=True)
+
+
+def run_fields(run: ModelRun) -> dict[str, Any]:
+    """Give what a row of the KPI database takes from a model as it ran."""
+    return {
+        'model': run.model,
+        'model_sha256': run.model_sha256,
+        'backend': run.backend,
+        'device': run.device,
+        'precision': run.precision,
+        'size_bytes': run.size_bytes,
+    }
+
+
+def in_words(run: ModelRun) -> str:
+    """Say what ran on what."""
+    return f'{run.model}, {run.backend} {run.backend_version}, {run.device}, {run.precision}'
+
+
+def in_percent(share: float | None) -> str:
+    """Write a share 0-1, '-' for None."""
+    return '-' if share is None else f'{share:.2%}'
+
+
+def _size(text: str) -> Size:
+    match = re.fullmatch(r'(\d+)x(\d+)', text)
+    if match is None:
+        raise click.BadParameter(f'{text!r} is no size; give WIDTHxHEIGHT, e.g. 640x480')
+    return Size(int(match[1]), int(match[2]))
+
+
+def _known(option: str, value: str, values: tuple[str, ...]) -> None:
+    if value not in values:
+        raise click.BadParameter(
+            f'{value!r} is not one of {", ".join(values)}', param_hint=f"'{option}'"
+        )
+
+
+def _chained(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
