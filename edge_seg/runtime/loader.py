@@ -200,7 +200,6 @@ class ModelLoader:
             self._busy = True
         try:
             self._board.requested(request)
-            self._board.entered(LoadStage.RESOLVE)
             return self._factory.resolve(request)
         except ModelRejected as rejection:
             self._board.rejected(rejection)

@@ -79,10 +79,20 @@ class StatusBoard:
             return self._status
 
     def requested(self, request: str) -> None:
-        """Note a new request."""
+        """Note a new request; it is at its first stage from the start.
+
+        A number that is told with the stage of the request before would look like its end.
+        """
         with self._lock:
             count = self._status.request_id + 1
-            self._change(replace(self._status, requested=request, request_id=count))
+            self._change(
+                replace(
+                    self._status,
+                    requested=request,
+                    request_id=count,
+                    stage=LoadStage.RESOLVE.value,
+                )
+            )
 
     def entered(self, stage: LoadStage) -> None:
         """Note that the candidate entered a stage."""

@@ -69,12 +69,25 @@ def test_a_model_passes_every_stage_in_order(flow: Make) -> None:
     node.loader.load('net@1')
 
     assert node.stages == [
-        'none', 'resolve', 'verify', 'build', 'load', 'check', 'warm', 'swap', 'serving',
+        'resolve', 'verify', 'build', 'load', 'check', 'warm', 'swap', 'serving',
     ]  # fmt: skip
     assert node.board.status.model == 'net@1'
     assert node.announced == ['net@1']
     assert node.loader.served_reference == 'net@1'
     assert node.frame()
+
+
+def test_a_new_request_is_never_told_with_the_stage_of_the_one_before(flow: Make) -> None:
+    node = flow()
+    for request in ('net@1', 'net@2'):
+        node.loader.load(request)
+    with pytest.raises(ModelRejected):
+        node.loader.load('net@99')
+
+    first_stages = {}
+    for status in node.history:
+        first_stages.setdefault(status.request_id, status.stage)
+    assert first_stages == {1: 'resolve', 2: 'resolve', 3: 'resolve'}
 
 
 def test_a_path_is_served_and_named_by_its_path(flow: Make, tmp_path: Path) -> None:
