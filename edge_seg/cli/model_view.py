@@ -112,4 +112,6 @@ def _to_store(_context: click.Context, _parameter: click.Parameter, value: str |
 
 
 def _to_stores(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
-    return open_stores(value or '', own=default_store_root(), installed=share_path('models'))
+    return open_stores(
+        value or '', own=default_store_root(), installed=lambda: share_path('models')
+    )

@@ -1,12 +1,12 @@
 """Several stores looked through as one: the operator's own, then what came with the package."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from edge_seg.errors import ModelNotFound
+from edge_seg.errors import ModelNotFound, StoreError
 from edge_seg.models.package import ModelPackage
 from edge_seg.models.reference import is_path, is_version, parse_reference, Reference
 from edge_seg.models.store import ModelStore, StoreEntry
@@ -42,10 +42,12 @@ class LayeredStore:
     Args:
         own: the operator's; it is asked first.
         installed: what came with the package, in the order in which they are asked.
+        missing: why there is nothing installed, '' when that is as it should be.
     """
 
-    def __init__(self, own: ModelStore, *installed: ModelStore) -> None:
+    def __init__(self, own: ModelStore, *installed: ModelStore, missing: str = '') -> None:
         self._stores = (own, *installed)
+        self._missing = missing
 
     @property
     def own(self) -> ModelStore:
@@ -86,7 +88,7 @@ class LayeredStore:
         if is_path(request):
             return self.own.resolve(request)
         reference = parse_reference(request)
-        if len(self._stores) == 1:
+        if len(self._stores) == 1 and not self._missing:
             return self.own.resolve(request)
         for store in self._stores:
             entry = store.root / reference.name
@@ -121,10 +123,12 @@ class LayeredStore:
             return ModelNotFound(
                 f'{name} has no version {reference.selector} in {places}',
                 expected=_one_of(versions),
+                remedy=self._missing,
             )
         return ModelNotFound(
             f'there is no model {name!r} in {places}',
             expected=_one_of(sorted({entry.name for entry in entries if entry.name})),
+            remedy=self._missing,
         )
 
 
@@ -132,14 +136,19 @@ def _one_of(names: Collection[str]) -> str:
     return f'one of {", ".join(names)}' if names else ''
 
 
-def open_stores(configured: str, *, own: Path, installed: Path) -> LayeredStore:
+def open_stores(configured: str, *, own: Path, installed: Callable[[], Path]) -> LayeredStore:
     """Open the stores of a node.
 
     Args:
         configured: a store's folder; only that one is used. '' = the two below.
         own: the operator's store, into which ``edge_seg model`` publishes; it may not exist.
-        installed: models that came with the package.
+        installed: finds the models that came with the package, when they are wanted; a
+            StoreError from it is told to whoever asks for a model that ``own`` does not have.
     """
     if configured:
         return LayeredStore(ModelStore(Path(configured)))
-    return LayeredStore(ModelStore(own), ModelStore(installed))
+    try:
+        folder = installed()
+    except StoreError as error:
+        return LayeredStore(ModelStore(own), missing=str(error))
+    return LayeredStore(ModelStore(own), ModelStore(folder))

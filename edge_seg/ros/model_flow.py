@@ -106,7 +106,9 @@ class ModelFlow:
 
     def _make_loader(self, settings: SegmentationSettings, succession: Succession) -> ModelLoader:
         store = open_stores(
-            settings.model_store, own=default_store_root(), installed=share_path('models')
+            settings.model_store,
+            own=default_store_root(),
+            installed=lambda: share_path('models'),
         )
         options = CandidateOptions(
             backend=settings.backend,

@@ -87,11 +87,36 @@ def test_a_model_hidden_by_another_is_named_by_its_path(
 
 def test_a_configured_store_is_the_only_one(tmp_path: Path, layers: LayeredStore) -> None:
     only = open_stores(
-        str(tmp_path / 'own'), own=tmp_path / 'other', installed=tmp_path / 'installed'
+        str(tmp_path / 'own'), own=tmp_path / 'other', installed=lambda: tmp_path / 'installed'
     )
 
     with pytest.raises(ModelNotFound):
         only.resolve('person')
+
+
+def nothing_installed() -> Path:
+    raise StoreError('models of edge_seg is not installed', remedy='build the package again')
+
+
+def test_installed_models_are_not_looked_for_where_a_store_is_configured(
+    tmp_path: Path, layers: LayeredStore
+) -> None:
+    only = open_stores(str(tmp_path / 'own'), own=tmp_path / 'other', installed=nothing_installed)
+
+    assert only.resolve('floor@3').identity == 'floor@3'
+
+
+def test_missing_installed_models_matter_to_those_who_want_one_of_them(
+    tmp_path: Path, layers: LayeredStore
+) -> None:
+    stores = open_stores('', own=tmp_path / 'own', installed=nothing_installed)
+
+    assert stores.resolve('floor').identity == 'floor@3'
+    assert [one.entry.identity for one in stores.entries()] == ['floor@3']
+    for request in ('person', 'floor@1'):
+        with pytest.raises(ModelNotFound) as refusal:
+            stores.resolve(request)
+        assert 'is not installed' in refusal.value.remedy
 
 
 def test_a_model_in_use_is_not_removed(tmp_path: Path, layers: LayeredStore) -> None:
