@@ -8,14 +8,16 @@ export PYTHON ?=
 export DEMO_SECONDS ?= 20
 export SOURCE ?=
 export NAME ?=
+export OPTIONS ?=
 
 COLCON := build/colcon/$(ROS_DISTRO)
 RUN := tools/in_ros_env
+CHECKED := latency throughput cameras nav2
 
-.PHONY: help setup setup-tests build demo test lint format bench lock clean
+.PHONY: help setup setup-tests build demo test lint format bench bench-check lock clean
 
 help:  ## List the commands.
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 	@echo '  ROS_DISTRO=jazzy make ... for Jazzy; PYTHON=/path/to/python3 chooses the Python'
 
 setup:  ## Make the virtual environment: ROS 2, tools, all pinned.
@@ -41,8 +43,12 @@ format: setup  ## Format the code and sort its imports.
 	@$(RUN) ruff check --quiet --fix .
 	@$(RUN) ruff format .
 
-bench: build  ## Measure: NAME=<benchmark>, all without it.
-	@$(RUN) edge_seg bench $${NAME:+"$$NAME"}
+bench: build  ## Measure: NAME=<benchmark>, all without it; OPTIONS="--quick".
+	@$(RUN) edge_seg bench $$NAME $$OPTIONS
+
+bench-check: build  ## Compare ratios with bench/baseline.json; fails when one got worse.
+	@$(RUN) edge_seg bench $(CHECKED) --runs 3 --output build/bench-check \
+		--check bench/baseline.json $$OPTIONS
 
 lock:  ## Pin requirements/*.in anew (needs uv).
 	@tools/lock_requirements

@@ -1,32 +1,52 @@
-"""Make bench/baseline.json from the results of a run: ratios only, times belong to a machine."""
+"""Make bench/baseline.json from the results of a run: ratios only, times belong to a machine.
+
+python bench/make_baseline.py build/bench bench/baseline.json
+"""
 
 import json
 from pathlib import Path
 import sys
 
-TOLERANCE = 0.5
-RATIOS = {
-    'latency': (
-        '640x480_30hz_added_age_to_naive',
-        '1920x1080_30hz_added_age_to_naive',
-        '640x480_30hz_age_p99_to_p50',
-        '1920x1080_30hz_age_p99_to_p50',
-    ),
-    'throughput': ('throughput_to_benchmark_app',),
-    'reload': ('reload_age_p99_to_steady', 'refused_rate_to_steady', 'refused_age_p50_to_steady'),
+# Two full runs on a quiet machine differ by up to a fifth; three runs on one that is a little busy
+# by more. A tail (p99) is less steady than a median, and a share that is bounded by 1 steadier.
+USUAL, TAIL, BOUNDED = 0.3, 0.5, 0.1
+TOLERANCES = {
+    'latency': {
+        '640x480_30hz_added_age_to_naive': USUAL,
+        '1920x1080_30hz_added_age_to_naive': USUAL,
+        '640x480_30hz_age_p99_to_p50': TAIL,
+        '1920x1080_30hz_age_p99_to_p50': TAIL,
+    },
+    'throughput': {'throughput_to_benchmark_app': USUAL},
+    'cameras': {'8_cameras_total_to_one': USUAL, '8_cameras_jain': BOUNDED},
+    'nav2': {
+        'nav2_10hz_age_to_nav2_style': USUAL,
+        'nav2_30hz_age_to_nav2_style': USUAL,
+    },
+    'reload': {
+        'reload_age_p99_to_steady': TAIL,
+        'refused_rate_to_steady': BOUNDED,
+        'refused_age_p50_to_steady': USUAL,
+    },
 }
 
 
 def main() -> int:
-    """Read the folder named on the command line, write the baseline to stdout."""
-    folder = Path(sys.argv[1])
-    ratios = {}
-    for name, targets in RATIOS.items():
-        found = json.loads((folder / f'{name}.json').read_text('utf-8'))['targets']
-        for target in targets:
-            value = found[target]['value']
-            ratios[f'{name}/{target}'] = {'value': value, 'tolerance': TOLERANCE}
-    print(json.dumps({'ratios': ratios}, indent=2))
+    """Take what the folder holds; benchmarks that were not run keep their old figures."""
+    folder, path = map(Path, sys.argv[1:3])
+    ratios = json.loads(path.read_text('utf-8'))['ratios'] if path.is_file() else {}
+    for name, targets in TOLERANCES.items():
+        file = folder / f'{name}.json'
+        if not file.is_file():
+            print(f'{name}: not measured, the old figures stay', file=sys.stderr)
+            continue
+        result = json.loads(file.read_text('utf-8'))
+        if result['load']['noisy']:
+            print(f'{name}: measured on a busy machine', file=sys.stderr)
+        for target, tolerance in targets.items():
+            value = result['targets'][target]['value']
+            ratios[f'{name}/{target}'] = {'value': value, 'tolerance': tolerance}
+    path.write_text(json.dumps({'ratios': ratios}, indent=2) + '\n', 'utf-8')
     return 0
 
 

@@ -74,7 +74,8 @@ def open_network(path: str):
     except ImportError:
         import openvino
 
-        compiled = openvino.Core().compile_model(path, 'CPU', {'PERFORMANCE_HINT': 'LATENCY'})
+        options = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
+        compiled = openvino.Core().compile_model(path, 'CPU', options)
         size = tuple(compiled.inputs[0].shape)[2:]
         return (lambda tensor: compiled(tensor)[0]), size, compiled.outputs[0].shape[1]
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])

@@ -1,40 +1,42 @@
 """``edge_seg bench``: measure, compare with the targets, leave JSON, plots and a page behind."""
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 import shutil
-from typing import cast
+import signal
+from types import FrameType
 
 import click
-from edge_seg.cli.bench_check import load_baseline, regressions
+from edge_seg.cli.bench_check import Baseline, load_baseline, regressions
 from edge_seg.cli.bench_domain import use_free_domain
 from edge_seg.cli.bench_environment import environment, load
-from edge_seg.cli.bench_report import table_of, write_report
-from edge_seg.cli.bench_result import BenchOptions, BenchResult
+from edge_seg.cli.bench_list import BENCHMARKS, minutes_of
+from edge_seg.cli.bench_noise import NoiseMeter
+from edge_seg.cli.bench_report import listing_of, Report, table_of, write_index, write_report
+from edge_seg.cli.bench_result import BenchOptions
 from edge_seg.cli.demo_processes import prepare_environment
 from edge_seg.cli.main import REFUSED
 from rich.console import Console
 
-BENCHMARKS: Mapping[str, tuple[str, str]] = {
-    'reload': ('edge_seg.cli.bench_reload:run', 'models that change, processes that are killed'),
-    'cold-start': ('edge_seg.cli.bench_cold_start:run', 'process start to first mask'),
-    'latency': ('edge_seg.cli.bench_latency:run', 'age of the mask'),
-    'throughput': ('edge_seg.cli.bench_throughput:run', 'highest camera rate'),
-    'nav2': ('edge_seg.cli.bench_nav2:run', 'mask, confidence and overlay at once'),
-    'cameras': ('edge_seg.cli.bench_cameras:run', '1 to 8 cameras on one model'),
-    'encodings': ('edge_seg.cli.bench_encodings:run', 'cost of each input encoding'),
-    'idle': ('edge_seg.cli.bench_idle:run', 'processor time of a node with nothing to do'),
-    'memory': ('edge_seg.cli.bench_memory:run', 'ten minutes at 30 Hz'),
-}
+NOISY = 'Noisy: the machine was not quiet. '
+EPILOG = 'Of one benchmark: edge_seg bench NAME --help.'
 
 
-def _list() -> str:
-    return '; '.join(f'{name}: {text}' for name, (_, text) in BENCHMARKS.items())
+class BenchCommand(click.Command):
+    """A command whose help lists the benchmarks."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a table of names."""
+        with formatter.section('Benchmarks'):
+            formatter.write_dl([(name, each.brief) for name, each in BENCHMARKS.items()])
+        formatter.write_paragraph()
+        formatter.write_text(EPILOG)
 
 
-@click.command(epilog=_list())
-@click.argument('names', nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.command(cls=BenchCommand, add_help_option=False)
+@click.argument('names', nargs=-1, type=click.Choice(list(BENCHMARKS)), metavar='[NAME]...')
 @click.option(
     '--output',
     type=click.Path(file_okay=False, path_type=Path),
@@ -48,7 +50,21 @@ def _list() -> str:
     type=click.Path(dir_okay=False, path_type=Path),
     help='Write the JSON here too; for one benchmark.',
 )
-@click.option('--quick', is_flag=True, help='Few repetitions: to see that it works.')
+@click.option('--quick', is_flag=True, help='One run of each: to see that it works.')
+@click.option(
+    '--runs',
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help='Runs of each measurement; from three on the best and the worst are dropped.',
+)
+@click.option(
+    '--minutes',
+    type=click.FloatRange(0.5),
+    default=10.0,
+    show_default=True,
+    help='Length of the benchmark memory.',
+)
 @click.option(
     '--reloads',
     type=click.IntRange(8),
@@ -63,61 +79,125 @@ def _list() -> str:
     help='Compare ratios with this baseline; exit with 1 when one is worse than it may be.',
 )
 @click.option('--strict', is_flag=True, help='Exit with 1 when a target is missed.')
+@click.option('-h', '--help', 'show_help', is_flag=True, help='Show this, or what NAME measures.')
+@click.pass_context
 def command(
+    ctx: click.Context,
     names: tuple[str, ...],
     output: Path,
     copy: Path | None,
     quick: bool,
+    runs: int,
+    minutes: float,
     reloads: int,
     baseline_path: Path | None,
     strict: bool,
+    show_help: bool,
 ) -> int:
     """Measure, and compare with the targets; all benchmarks, or those that are named.
 
     Camera, segmentation node and consumer run in processes of their own, over DDS. A missed
-    target is a result, not an error.
+    target is a result, not an error. Wants a machine with nothing else to do, and says so in its
+    reports when it was not.
     """
+    if show_help:
+        click.echo(_help_on(names) if names else ctx.get_help())
+        return 0
     chosen = names or tuple(BENCHMARKS)
     if copy is not None and len(chosen) != 1:
         raise click.UsageError('--json goes with one benchmark')
     baseline = {} if baseline_path is None else load_baseline(baseline_path)
-    use_free_domain()
-    prepare_environment()
     console = Console(highlight=False)
-    bad: list[str] = []
-    for name in chosen:
-        result = _measure(name, output, console, quick=quick, reloads=reloads)
-        if copy is not None:
-            shutil.copyfile(output / f'{name}.json', copy)
-        bad += map(str, regressions(result, baseline))
-        if strict:
-            bad += [f'{name}/{target}' for target, each in result.targets.items() if not each.met]
+    console.print(f'bench: about {minutes_of(chosen, quick=quick):.0f} minutes on two cores')
+    with _ends_on_sigterm():
+        use_free_domain()
+        prepare_environment()
+        options = BenchOptions(
+            output, lambda _: None, quick=quick, reloads=reloads, runs=runs, minutes=minutes
+        )
+        reports = [_measure(name, options, console) for name in chosen]
+    if copy is not None:
+        shutil.copyfile(output / f'{chosen[0]}.json', copy)
+    if len(reports) > 1:
+        console.print(table_of('All of them', reports))
+        console.print(f'bench: wrote {write_index(output, reports)}', soft_wrap=True)
+    bad = _bad(reports, baseline, strict=strict)
     for each in bad:
         console.print(f'bench: {each}', style='bold red', markup=False, soft_wrap=True)
     return REFUSED if bad else 0
 
 
-def _measure(
-    name: str, output: Path, console: Console, *, quick: bool, reloads: int
-) -> BenchResult:
+def _measure(name: str, options: BenchOptions, console: Console) -> Report:
     """Run one benchmark, write and show what it came to."""
 
     def say(text: str) -> None:
         console.print(f'{name}: {text}', markup=False, soft_wrap=True)
 
+    output = options.folder
     folder = output.absolute() / 'work' / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     before = load()
-    result = _named(name)(BenchOptions(folder, say, quick=quick, reloads=reloads))
+    with NoiseMeter() as meter:
+        result = BENCHMARKS[name].load()(replace(options, folder=folder, say=say))
     after = {f'{key}_after': value for key, value in load().items()}
-    about = {'environment': environment(), 'load': before | after}
-    paths = write_report(output, result, about)
-    console.print(table_of(result))
+    noise = meter.noise
+    report = Report(
+        result,
+        environment(),
+        {**before, **after, **noise.described()},
+        NOISY + noise.text if noise.noisy else '',
+    )
+    paths = write_report(output, report)
+    for listing in result.listings:
+        console.print(listing_of(listing))
+    console.print(table_of(result.title, [report]))
+    if report.warning:
+        console.print(f'{name}: {report.warning}', style='yellow', markup=False, soft_wrap=True)
     say(f'wrote {", ".join(map(str, paths))}')
-    return result
+    return report
 
 
-def _named(name: str) -> Callable[[BenchOptions], BenchResult]:
-    module, _, attribute = BENCHMARKS[name][0].partition(':')
-    return cast('Callable[[BenchOptions], BenchResult]', getattr(import_module(module), attribute))
+def _bad(reports: list[Report], baseline: Baseline, *, strict: bool) -> list[str]:
+    """List regressions, and missed targets where that is asked for."""
+    bad: list[str] = []
+    for report in reports:
+        result = report.result
+        worse = regressions(result, baseline)
+        bad += map(str, worse)
+        if worse and report.warning:
+            bad.append(f'{result.name}: {report.warning} Measure again on a quiet machine')
+        if strict:
+            missed = (name for name, target in result.targets.items() if not target.met)
+            bad += [f'{result.name}/{name} is missed' for name in missed]
+    return bad
+
+
+def _help_on(names: tuple[str, ...]) -> str:
+    """Say what each of these measures and how long it takes."""
+    texts = []
+    for name in names:
+        each = BENCHMARKS[name]
+        full, quick = each.minutes
+        texts.append(
+            f'Usage: edge_seg bench {name} [OPTIONS]\n\n'
+            + click.wrap_text(each.about, 78, '  ', '  ')
+            + f'\n\n  About {full:g} minutes on two cores, {quick:g} with --quick.\n'
+            f'  Leaves build/bench/{name}.json, {name}.html and plots.\n\n'
+            '  Options: edge_seg bench --help.'
+        )
+    return '\n\n'.join(texts)
+
+
+@contextmanager
+def _ends_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that it ends the processes it started."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -5,9 +5,9 @@ from typing import Any
 
 from edge_seg.cli.bench_log import merge, Traffic
 from edge_seg.cli.bench_part import joined, Part
-from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Series, Target
+from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Listing, Series, Target
 from edge_seg.cli.bench_rig import NODE, Rig, RigPlan
-from edge_seg.cli.bench_runs import median, RUNS, trimmed
+from edge_seg.cli.bench_runs import age_cells, AGE_COLUMNS, ages, median, trimmed
 from edge_seg.cli.bench_store import good_store, SECOND
 
 COUNTS = (1, 2, 4, 8)
@@ -50,7 +50,7 @@ def run(options: BenchOptions) -> BenchResult:
     plan = RigPlan(store.root, SECOND, str(options.folder / 'cache'))
     offered_hz = _too_many(plan, options)
     rounds: list[Round] = []
-    for _ in range(options.repeats(RUNS, 1)):
+    for _ in range(options.rounds):
         rounds.append({count: _measure(plan, options, count, offered_hz) for count in COUNTS})
         totals = ', '.join(f'{n}: {each.total_hz:.0f}' for n, each in rounds[-1].items())
         options.say(f'masks/s by cameras: {totals}; fairness of 8: {rounds[-1][8].jain:.3f}')
@@ -95,11 +95,16 @@ def _part(rounds: list[Round], offered_hz: float) -> Part:
     kept = trimmed(rounds, lambda each: each[most].total_hz / each[one].total_hz)
     ratio = median(kept, lambda each: each[most].total_hz / each[one].total_hz)
     fairness = median(kept, lambda each: each[most].jain)
-    part.targets[f'{most}_cameras_total_to_one'] = Target(ratio, '', KEPT, 'at least')
-    part.targets[f'{most}_cameras_jain'] = Target(fairness, '', JAIN, 'at least')
+    part.targets[f'{most}_cameras_total_to_one'] = Target(
+        ratio, '', KEPT, 'at least', f'masks/s of {most} cameras to those of one'
+    )
+    part.targets[f'{most}_cameras_jain'] = Target(
+        fairness, '', JAIN, 'at least', f'fairness among {most} cameras (Jain index)'
+    )
     part.figures['offered_frames_per_s'] = offered_hz
     for count in COUNTS:
         part.figures[f'{count}_cameras'] = _summary([each[count] for each in kept])
+    part.listings.append(_listing(kept))
     part.charts += _charts(kept)
     part.notes.append(
         f'The same {offered_hz:.0f} frames a second, more than the node can segment, come from 1, '
@@ -115,15 +120,33 @@ def _summary(runs: list[Measured]) -> dict[str, Any]:
         'total_masks_per_s': median(runs, lambda each: each.total_hz),
         'jain': median(runs, lambda each: each.jain),
         'unanswered_share': whole.unanswered_share,
-        'age_ms': {f'p{percent}': whole.age_ms(percent) for percent in (50, 95, 99)},
+        'age_ms': ages(whole),
         'node_cpu_cores': median(runs, lambda each: each.cpu_share),
     }
+
+
+def _listing(kept: list[Round]) -> Listing:
+    rows = []
+    for count in COUNTS:
+        runs = [each[count] for each in kept]
+        whole = merge([each.whole for each in runs])
+        rows.append(
+            (
+                str(count),
+                f'{median(runs, lambda each: each.total_hz):.1f}',
+                f'{median(runs, lambda each: each.jain):.3f}',
+                *age_cells(whole),
+                f'{median(runs, lambda each: each.cpu_share):.2f}',
+            )
+        )
+    columns = ('cameras', 'masks/s in all', 'fairness', *AGE_COLUMNS, 'cores that the node took')
+    return Listing(columns, tuple(rows))
 
 
 def _charts(kept: list[Round]) -> list[Chart]:
     counts = tuple(map(float, COUNTS))
     totals = tuple(median([each[n] for each in kept], lambda one: one.total_hz) for n in COUNTS)
-    ages = [merge([each[n].whole for each in kept]) for n in COUNTS]
+    wholes = [merge([each[n].whole for each in kept]) for n in COUNTS]
     return [
         Chart(
             title='Masks a second, all cameras together',
@@ -136,7 +159,7 @@ def _charts(kept: list[Round]) -> list[Chart]:
             x_label='cameras',
             y_label='ms',
             series=tuple(
-                Series(f'p{percent}', counts, tuple(age.age_ms(percent) for age in ages))
+                Series(f'p{percent}', counts, tuple(whole.age_ms(percent) for whole in wholes))
                 for percent in (50, 99)
             ),
         ),

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from edge_seg.cli.bench_result import BenchResult, MeasurementFailed, Target
 
+Baseline = Mapping[str, Mapping[str, float]]
+"""'<benchmark>/<target>' → {'value', 'tolerance'}."""
+
 
 @dataclass(frozen=True, slots=True)
 class Regression:
@@ -31,8 +34,8 @@ class Regression:
         )
 
 
-def load_baseline(path: Path) -> Mapping[str, Mapping[str, float]]:
-    """Read '<benchmark>/<target>' → {'value', 'tolerance'}.
+def load_baseline(path: Path) -> Baseline:
+    """Read a baseline.
 
     Raises:
         MeasurementFailed: the file is missing or is no such table.
@@ -51,9 +54,7 @@ def load_baseline(path: Path) -> Mapping[str, Mapping[str, float]]:
     return table
 
 
-def regressions(
-    result: BenchResult, baseline: Mapping[str, Mapping[str, float]]
-) -> list[Regression]:
+def regressions(result: BenchResult, baseline: Baseline) -> list[Regression]:
     """List what became worse; only what the baseline names is judged."""
     found = []
     for name, target in result.targets.items():

@@ -6,8 +6,8 @@ import time
 from edge_seg.cli.bench_part import joined, Part
 from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Series, Target
 from edge_seg.cli.bench_rig import MANAGER, Rig, RigPlan
+from edge_seg.cli.bench_runs import settled
 from edge_seg.cli.bench_store import FIRST, good_store
-import numpy as np
 
 WARM_S, COLD_S = 2.5, 4.0
 
@@ -27,10 +27,15 @@ def measure_cold_start(plan: RigPlan, options: BenchOptions) -> Part:
         rig.start_camera()
         rig.start_consumer()
         _start(rig)  # fills the cache, and the file cache of the system
-        warm = _repeat(rig, options.repeats(7, 2), options, keep_cache=True)
-        cold = _repeat(rig, options.repeats(5, 2), options, keep_cache=False)
-    part.targets['cold_start_warm_cache'] = Target(float(np.median(warm)), 's', WARM_S)
-    part.targets['cold_start_empty_cache'] = Target(float(np.median(cold)), 's', COLD_S)
+        warm = _repeat(rig, options.rounds, options, keep_cache=True)
+        cold = _repeat(rig, options.rounds, options, keep_cache=False)
+    what = 'process start to first mask'
+    part.targets['cold_start_warm_cache'] = Target(
+        settled(warm), 's', WARM_S, what=f'{what}, warm cache'
+    )
+    part.targets['cold_start_empty_cache'] = Target(
+        settled(cold), 's', COLD_S, what=f'{what}, empty cache'
+    )
     part.figures['cold_start'] = {'warm_cache_s': warm, 'empty_cache_s': cold}
     part.charts.append(
         Chart(

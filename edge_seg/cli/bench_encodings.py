@@ -1,15 +1,14 @@
 """``edge_seg bench encodings``: what each camera encoding costs the node."""
 
-from dataclasses import replace
-
 from edge_seg.cli.bench_part import joined, Part
-from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Series
+from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Listing, Series
 from edge_seg.cli.bench_rig import NODE, Rig, RigPlan
+from edge_seg.cli.bench_runs import settled
 from edge_seg.cli.bench_store import good_store, SECOND
 from edge_seg.core.encode import ENCODABLE
-import numpy as np
 
-WATCH_S = 4.0
+WATCH_S, SETTLE_S = 2.5, 0.5
+SHOWN = {'decode_p50': 'decoding (median)', 'cpu': 'processor time', 'age_p50': 'age (median)'}
 
 
 def run(options: BenchOptions) -> BenchResult:
@@ -17,42 +16,47 @@ def run(options: BenchOptions) -> BenchResult:
     store = good_store(options.folder / 'store')
     plan = RigPlan(store.root, SECOND, str(options.folder / 'cache'))
     part = Part()
+    rounds: list[dict[str, dict[str, float]]] = []
+    for index in range(options.rounds):
+        with Rig(options.folder / 'rig', plan) as rig:
+            rig.start_all()
+            rounds.append({encoding: _measure(rig, encoding) for encoding in ENCODABLE})
+        options.say(f'run {index + 1} of {options.rounds}')
     costs: dict[str, dict[str, float]] = {}
     for encoding in ENCODABLE:
-        runs = [
-            _measure(replace(plan, encoding=encoding), options)
-            for _ in range(options.repeats(3, 1))
-        ]
-        cost = {key: float(np.median([each[key] for each in runs])) for key in runs[0]}
-        costs[encoding] = cost
-        options.say(f'{encoding}: ' + ', '.join(f'{k} {v:.2f} ms' for k, v in cost.items()))
+        runs = [each[encoding] for each in rounds]
+        costs[encoding] = {key: settled([each[key] for each in runs]) for key in runs[0]}
     part.figures['encodings'] = costs
-    part.figures['order_of_chart'] = list(costs)
+    rows = ((encoding, *(f'{cost[key]:.2f}' for key in SHOWN)) for encoding, cost in costs.items())
+    part.listings.append(Listing(('ms per frame', *SHOWN.values()), tuple(rows)))
     part.charts.append(
         Chart(
-            title='Cost of each encoding, in the order of the table in the JSON',
-            x_label=', '.join(costs),
+            title='Cost of each encoding',
+            x_label='',
             y_label='ms per frame',
             series=tuple(
                 Series(
-                    key,
+                    what,
                     tuple(float(index) for index in range(len(costs))),
                     tuple(cost[key] for cost in costs.values()),
+                    'dots',
                 )
-                for key in ('decode_p50', 'cpu', 'age_p50')
+                for key, what in SHOWN.items()
             ),
+            categories=tuple(costs),
         )
     )
+    part.notes.append('Processor time is that of the node, inference included, all threads.')
     return joined('encodings', 'Cost of each input encoding at 640x480, 30 Hz', [part])
 
 
-def _measure(plan: RigPlan, options: BenchOptions) -> dict[str, float]:
-    with Rig(options.folder / 'rig', plan) as rig:
-        rig.start_all()
-        before = rig.processes.figures(NODE).cpu_s
-        traffic = rig.watch(WATCH_S)
-        cpu_s = rig.processes.figures(NODE).cpu_s - before
-        values = rig.client.diagnostics
+def _measure(rig: Rig, encoding: str) -> dict[str, float]:
+    rig.change_camera(encoding=encoding)
+    rig.client.rest(SETTLE_S)
+    before = rig.processes.figures(NODE).cpu_s
+    traffic = rig.watch(WATCH_S)
+    cpu_s = rig.processes.figures(NODE).cpu_s - before
+    values = rig.client.diagnostics
     return {
         'decode_p50': float(values.get('decode_ms.p50', 'nan')),
         'preprocess_p50': float(values.get('preprocess_ms.p50', 'nan')),

@@ -2,13 +2,21 @@
 
 from edge_seg.cli.bench_client import DEACTIVATE
 from edge_seg.cli.bench_part import joined, Part
-from edge_seg.cli.bench_result import BenchOptions, BenchResult, MeasurementFailed, Target
+from edge_seg.cli.bench_result import (
+    BenchOptions,
+    BenchResult,
+    Chart,
+    MeasurementFailed,
+    Series,
+    Target,
+)
 from edge_seg.cli.bench_rig import CONSUMER, NODE, Rig, RigPlan
+from edge_seg.cli.bench_runs import settled
 from edge_seg.cli.bench_store import good_store, SECOND
-import numpy as np
 
 IDLE_PERCENT = 1.0
-WATCH_S, SETTLE_S = 8.0, 2.0
+WATCH_S, SETTLE_S = 10.0, 4.0
+NO_SUBSCRIBER, INACTIVE = 'active, no subscriber', 'inactive'
 
 
 def run(options: BenchOptions) -> BenchResult:
@@ -20,16 +28,34 @@ def run(options: BenchOptions) -> BenchResult:
         rig.start_all()
         busy = _percent(rig, 1)
         rig.processes.stop(CONSUMER)
-        runs = options.repeats(5, 1)
-        without = _percent(rig, runs)
+        without = _percent(rig, options.rounds)
         if not rig.client.transition(DEACTIVATE):
             raise MeasurementFailed('the node does not deactivate')
-        inactive = _percent(rig, runs)
-    for name, values in (('no_subscriber', without), ('inactive', inactive)):
-        part.targets[f'idle_cpu_{name}'] = Target(float(np.median(values)), '%', IDLE_PERCENT)
-        options.say(f'{name}: {np.median(values):.2f} % of a core')
+        inactive = _percent(rig, options.rounds)
     part.figures['cpu_percent'] = {'busy': busy, 'no_subscriber': without, 'inactive': inactive}
-    part.notes.append('Percent of one core, while a camera publishes 640x480 at 30 Hz.')
+    shown = (('no_subscriber', NO_SUBSCRIBER, without), ('inactive', INACTIVE, inactive))
+    for name, what, values in shown:
+        percent = settled(values)
+        part.targets[f'idle_cpu_{name}'] = Target(
+            percent, '%', IDLE_PERCENT, what=f'idle CPU, {what}'
+        )
+        options.say(f'{what}: {percent:.2f} % of a core')
+    part.charts.append(
+        Chart(
+            title=f'Processor time of the node in windows of {WATCH_S:g} s',
+            x_label='run',
+            y_label='% of one core',
+            series=tuple(
+                Series(what, tuple(float(i + 1) for i in range(len(values))), tuple(values))
+                for _, what, values in shown
+            ),
+            bound=IDLE_PERCENT,
+        )
+    )
+    part.notes.append(
+        'Percent of one core while a camera publishes 640x480 at 30 Hz and an operator listens to '
+        f'diagnostics and model status. With a consumer it is {busy[0]:.0f} %.'
+    )
     return joined('idle', 'Processor time of a node with nothing to do', [part])
 
 

@@ -10,9 +10,9 @@ from edge_seg.cli.bench_naive import NaiveRig, NAV2_STYLE
 from edge_seg.cli.bench_network import MODEL, network_store, SIZE
 from edge_seg.cli.bench_part import joined, Part
 from edge_seg.cli.bench_raw import raw_inference, RawInference
-from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Series, Target
+from edge_seg.cli.bench_result import BenchOptions, BenchResult, Chart, Listing, Series, Target
 from edge_seg.cli.bench_rig import NODE, Rig, RigPlan
-from edge_seg.cli.bench_runs import median, RUNS, trimmed
+from edge_seg.cli.bench_runs import age_cells, AGE_COLUMNS, ages, median, trimmed
 
 RATES_HZ = (10.0, 30.0)
 AGE_SHARES = {10.0: 1 / 2, 30.0: 1 / 8}
@@ -61,10 +61,11 @@ def run(options: BenchOptions) -> BenchResult:
     found: dict[float, list[Run]] = {}
     for rate_hz in RATES_HZ:
         here = replace(plan, rate_hz=rate_hz)
-        runs = [_run(here, options) for _ in range(options.repeats(RUNS, 1))]
+        runs = [_run(here, options) for _ in range(options.rounds)]
         found[rate_hz] = trimmed(runs, lambda each: each.ratio)
         _report(part, rate_hz, found[rate_hz], options.say)
     part.figures['other_node'] = {'engine': _engine(), 'source': str(NAV2_STYLE.source)}
+    part.listings.append(_listing(found))
     part.charts.append(_chart(found))
     part.notes.append(
         f'A network of {SIZE.width}x{SIZE.height} with 8 classes, random weights, and a consumer '
@@ -102,8 +103,12 @@ def _report(part: Part, rate_hz: float, runs: list[Run], say: Callable[[str], No
     ours_hz = rate_hz * (1 - median(runs, lambda each: each.ours_whole.unanswered_share))
     theirs_hz = rate_hz * (1 - median(runs, lambda each: each.theirs_whole.unanswered_share))
     if rate_hz == FULL_RATE_HZ:
-        part.targets[f'{name}_rate'] = Target(ours_hz, 'answers/s', WANTED_HZ, 'at least')
-    part.targets[f'{name}_age_to_nav2_style'] = Target(ratio, '', AGE_SHARES[rate_hz])
+        part.targets[f'{name}_rate'] = Target(
+            ours_hz, '/s', WANTED_HZ, 'at least', f'mask+confidence+overlay at {rate_hz:g} Hz'
+        )
+    part.targets[f'{name}_age_to_nav2_style'] = Target(
+        ratio, '', AGE_SHARES[rate_hz], what=f"their age to the Nav2 node's, {rate_hz:g} Hz"
+    )
     part.figures[name] = {
         'ours': _summary([each.ours_whole for each in runs]),
         'ours_mask_alone': _summary([each.ours for each in runs]),
@@ -122,6 +127,20 @@ def _report(part: Part, rate_hz: float, runs: list[Run], say: Callable[[str], No
         f'{rate_hz:g} Hz: {ours_hz:.1f} answers/s at {ours_ms:.0f} ms; the other node '
         f'{theirs_hz:.1f} at {theirs_ms:.0f} ms; {ratio:.3f} of its age'
     )
+
+
+def _listing(found: dict[float, list[Run]]) -> Listing:
+    rows = []
+    for rate_hz, runs in found.items():
+        for name, parts in (
+            ('edge_seg', [each.ours_whole for each in runs]),
+            ('Nav2 style', [each.theirs_whole for each in runs]),
+        ):
+            whole = merge(parts)
+            rows.append((f'{rate_hz:g} Hz, {name}', f'{whole.rate_hz:.1f}', *age_cells(whole)))
+        raw_ms = median(runs, lambda each: each.raw.ms)
+        rows.append((f'{rate_hz:g} Hz, inference alone', '', f'{raw_ms:.1f}', '', ''))
+    return Listing(('', 'answers/s', *AGE_COLUMNS), tuple(rows))
 
 
 def _chart(found: dict[float, list[Run]]) -> Chart:
@@ -145,7 +164,7 @@ def _chart(found: dict[float, list[Run]]) -> Chart:
 def _summary(parts: list[Traffic]) -> dict[str, Any]:
     whole = merge(parts)
     return {
-        'age_ms': {f'p{percent}': whole.age_ms(percent) for percent in (50, 95, 99)},
+        'age_ms': ages(whole),
         'rate_hz': whole.rate_hz,
         'unanswered_share': whole.unanswered_share,
     }

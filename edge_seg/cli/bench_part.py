@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_seg.cli.bench_result import BenchResult, Chart, Target
+from edge_seg.cli.bench_result import BenchResult, Chart, Listing, Target
 
 
 @dataclass(slots=True)
@@ -15,6 +15,7 @@ class Part:
     figures: dict[str, Any] = field(default_factory=dict)
     charts: list[Chart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    listings: list[Listing] = field(default_factory=list)
 
 
 def joined(name: str, title: str, parts: Iterable[Part]) -> BenchResult:
@@ -25,6 +26,7 @@ def joined(name: str, title: str, parts: Iterable[Part]) -> BenchResult:
         whole.figures.update(part.figures)
         whole.charts += part.charts
         whole.notes += part.notes
+        whole.listings += part.listings
     return BenchResult(
         name=name,
         title=title,
@@ -32,4 +34,5 @@ def joined(name: str, title: str, parts: Iterable[Part]) -> BenchResult:
         figures=whole.figures,
         charts=tuple(whole.charts),
         notes=tuple(whole.notes),
+        listings=tuple(whole.listings),
     )

@@ -21,12 +21,14 @@ class Target:
         unit: 'ms', 'frames', '' for a ratio.
         bound: the limit.
         sense: on which side of the limit the value should be.
+        what: what it is, in words; '' when the name says it.
     """
 
     value: float
     unit: str
     bound: float
     sense: Literal['at most', 'at least'] = 'at most'
+    what: str = ''
 
     @property
     def met(self) -> bool:
@@ -61,6 +63,7 @@ class Chart:
         series: what is drawn.
         bound: a horizontal line at the target, or None.
         marks: vertical lines, x and text.
+        categories: names of x = 0, 1, 2 ..., in place of numbers.
     """
 
     title: str
@@ -69,6 +72,20 @@ class Chart:
     series: tuple[Series, ...]
     bound: float | None = None
     marks: tuple[tuple[float, str], ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A table of figures beside the targets.
+
+    Attributes:
+        columns: their heads; the first is that of the rows' names.
+        rows: one text for each column.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,7 @@ class BenchResult:
         figures: everything else worth keeping; values that JSON knows.
         charts: for the report.
         notes: what a reader must know to judge the figures.
+        listings: tables for the report and the screen.
     """
 
     name: str
@@ -90,6 +108,7 @@ class BenchResult:
     figures: Mapping[str, Any] = field(default_factory=dict)
     charts: tuple[Chart, ...] = ()
     notes: tuple[str, ...] = ()
+    listings: tuple[Listing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +119,8 @@ class BenchOptions:
         folder: for logs, models and caches of the run; made anew for each benchmark.
         say: told one line of progress.
         quick: fewer repetitions, to see that everything works.
+        runs: of each measurement; from three on the best and the worst are dropped.
+        minutes: length of the benchmark memory.
         reloads: good and failed reloads, each so many, of the endurance part.
     """
 
@@ -107,7 +128,14 @@ class BenchOptions:
     say: Callable[[str], None]
     quick: bool = False
     reloads: int = 200
+    runs: int = 5
+    minutes: float = 10.0
 
     def repeats(self, full: int, quick: int) -> int:
         """Choose the number of repetitions."""
         return quick if self.quick else full
+
+    @property
+    def rounds(self) -> int:
+        """How often to measure."""
+        return self.repeats(self.runs, 1)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from edge_seg.cli.bench_log import Traffic
 import numpy as np
 
-RUNS = 5
-"""Runs of each measurement; three of them count."""
+AGE_PERCENTILES = (50, 95, 99)
+AGE_COLUMNS = ('age p50 in ms', 'p95', 'p99')
 
 RunT = TypeVar('RunT')
 
@@ -20,6 +21,16 @@ def trimmed(runs: Sequence[RunT], key: Callable[[RunT], float]) -> list[RunT]:
 def median(runs: Sequence[RunT], key: Callable[[RunT], float]) -> float:
     """Give the median of ``key`` over the runs."""
     return float(np.median([key(run) for run in runs]))
+
+
+def age_cells(traffic: Traffic) -> tuple[str, ...]:
+    """Give median, p95 and p99 of the ages for AGE_COLUMNS."""
+    return tuple(f'{traffic.age_ms(percent):.1f}' for percent in AGE_PERCENTILES)
+
+
+def ages(traffic: Traffic) -> dict[str, float]:
+    """Give median, p95 and p99 of the ages for the JSON."""
+    return {f'p{percent}': traffic.age_ms(percent) for percent in AGE_PERCENTILES}
 
 
 def settled(values: Sequence[float]) -> float:

@@ -8,13 +8,18 @@ from edge_seg.cli.bench_result import Chart, Series
 
 WIDTH, HEIGHT = 860, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 46
+CATEGORY_PX = 52
+"""Room below for names in place of numbers."""
 COLORS = ('#1f6fb4', '#d9822b', '#3a9a5b', '#b0413e', '#7a5ba6', '#6b6f76', '#c2a21d', '#2aa3a3')
 OPENING = (
-    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" '
     'font-family="sans-serif" font-size="12">'
 )
 TICKS = 6
-LEGEND_STEP = 190
+MARKED = 20
+"""Lines of up to so many points show them; a line of one point would be none."""
+LEGEND_STEP, LEGEND_ROW = 196, 16
+IN_A_ROW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,16 @@ def draw(chart: Chart) -> str:
         [] if chart.bound is None else [chart.bound]
     )
     up = _axis(heights, HEIGHT - BOTTOM, TOP, from_zero=True)
+    rows = max(1, math.ceil(len(chart.series) / IN_A_ROW))
+    names_px = CATEGORY_PX if chart.categories else 0
+    whole = HEIGHT + names_px + LEGEND_ROW * (rows - 1)
     parts = [
-        OPENING,
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        OPENING.format(WIDTH, whole),
+        f'<rect width="{WIDTH}" height="{whole}" fill="white"/>',
         _text(LEFT, 18, chart.title, weight='bold'),
-        *_grid(across, up),
-        _text((LEFT + WIDTH) / 2, HEIGHT - 26, chart.x_label, anchor='middle'),
-        _text(14, (TOP + HEIGHT - BOTTOM) / 2, chart.y_label, anchor='middle', turned=True),
+        *_grid(across, up, chart.categories),
+        _text((LEFT + WIDTH) / 2, HEIGHT + names_px - 26, chart.x_label, anchor='middle'),
+        _text(14, (TOP + HEIGHT - BOTTOM) / 2, chart.y_label, anchor='middle', turn_deg=-90),
     ]
     if chart.bound is not None:
         y = up.px(chart.bound)
@@ -66,9 +74,10 @@ def draw(chart: Chart) -> str:
     for index, series in enumerate(chart.series):
         color = COLORS[index % len(COLORS)]
         parts.append(_points(series, across, up, color))
-        x = LEFT + LEGEND_STEP * index
-        parts.append(f'<rect x="{x}" y="{HEIGHT - 16}" width="10" height="10" fill="{color}"/>')
-        parts.append(_text(x + 14, HEIGHT - 7, series.name))
+        row, column = divmod(index, IN_A_ROW)
+        x, y = LEFT + LEGEND_STEP * column, HEIGHT + names_px + LEGEND_ROW * row
+        parts.append(f'<rect x="{x}" y="{y - 16}" width="10" height="10" fill="{color}"/>')
+        parts.append(_text(x + 14, y - 7, series.name))
     return '\n'.join([*parts, '</svg>'])
 
 
@@ -83,12 +92,18 @@ def _axis(values: list[float], first_px: float, last_px: float, *, from_zero: bo
     return _Axis(low if from_zero else low - margin / 2, high + margin, first_px, last_px)
 
 
-def _grid(across: _Axis, up: _Axis) -> list[str]:
+def _grid(across: _Axis, up: _Axis, categories: tuple[str, ...]) -> list[str]:
     parts = []
-    for value in across.ticks():
-        x = across.px(value)
-        parts.append(_line(x, TOP, x, HEIGHT - BOTTOM, '#eee'))
-        parts.append(_text(x, HEIGHT - BOTTOM + 14, f'{value:g}', anchor='middle'))
+    base = HEIGHT - BOTTOM
+    ticks = [float(x) for x in range(len(categories))] or across.ticks()
+    names = categories or [f'{tick:g}' for tick in ticks]
+    for tick, name in zip(ticks, names, strict=True):
+        x = across.px(tick)
+        parts.append(_line(x, TOP, x, base, '#eee'))
+        if categories:
+            parts.append(_text(x + 4, base + 14, name, anchor='end', turn_deg=-40))
+        else:
+            parts.append(_text(x, base + 14, name, anchor='middle'))
     for value in up.ticks():
         y = up.px(value)
         parts.append(_line(LEFT, y, WIDTH - RIGHT, y, '#ddd'))
@@ -102,12 +117,15 @@ def _points(series: Series, across: _Axis, up: _Axis, color: str) -> str:
         for x, y in zip(series.x, series.y, strict=True)
         if math.isfinite(y)
     ]
-    if series.form == 'dots':
-        return ''.join(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{color}"/>' for x, y in points
+    dots = line = ''
+    if series.form == 'dots' or len(points) <= MARKED:
+        dots = ''.join(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in points
         )
-    path = ' '.join(f'{x:.1f},{y:.1f}' for x, y in points)
-    return f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.5"/>'
+    if series.form == 'line':
+        path = ' '.join(f'{x:.1f},{y:.1f}' for x, y in points)
+        line = f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.5"/>'
+    return line + dots
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, color: str, *, dash: bool = False) -> str:
@@ -125,9 +143,9 @@ def _text(
     anchor: str = 'start',
     color: str = '#222',
     weight: str = 'normal',
-    turned: bool = False,
+    turn_deg: float = 0.0,
 ) -> str:
-    turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ''
+    turn = f' transform="rotate({turn_deg:g} {x:.1f} {y:.1f})"' if turn_deg else ''
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{color}" '
         f'font-weight="{weight}"{turn}>{escape(text)}</text>'

@@ -13,12 +13,13 @@ from edge_seg.cli.bench_result import (
     BenchOptions,
     BenchResult,
     Chart,
+    Listing,
     MeasurementFailed,
     Series,
     Target,
 )
 from edge_seg.cli.bench_rig import CAMERA, CONSUMER, NODE, Rig, RigPlan
-from edge_seg.cli.bench_runs import median, RUNS, trimmed
+from edge_seg.cli.bench_runs import median, trimmed
 from edge_seg.cli.bench_store import good_store, SECOND
 from edge_seg.models.store import ModelStore
 
@@ -69,7 +70,7 @@ def run(options: BenchOptions) -> BenchResult:
     store = good_store(options.folder / 'store')
     plan = RigPlan(store.root, SECOND, str(options.folder / 'cache'))
     searches = []
-    for _ in range(options.repeats(RUNS, 1)):
+    for _ in range(options.rounds):
         searches.append(_search(plan, options))
         found = searches[-1]
         options.say(
@@ -131,7 +132,9 @@ def _part(searches: list[Search]) -> Part:
     kept = trimmed(searches, lambda each: each.ratio)
     ratio = median(kept, lambda each: each.ratio)
     precision = kept[0].precision
-    part.targets['throughput_to_benchmark_app'] = Target(ratio, '', SHARE, 'at least')
+    part.targets['throughput_to_benchmark_app'] = Target(
+        ratio, '', SHARE, 'at least', "highest rate to benchmark_app's, 640x480"
+    )
     part.figures['throughput'] = {
         'precision': precision,
         'rate_hz': median(kept, lambda each: each.best.offered_hz),
@@ -139,6 +142,7 @@ def _part(searches: list[Search]) -> Part:
         'cpu_ms_per_frame': kept[len(kept) // 2].best.cpu_ms,
         'runs': [_summary(each) for each in searches],
     }
+    part.listings.append(_listing(kept))
     points = sorted((t.offered_hz, t.unanswered_share) for each in searches for t in each.tried)
     rates, shares = zip(*points, strict=True)
     part.charts.append(
@@ -156,6 +160,15 @@ def _part(searches: list[Search]) -> Part:
         'and again and does nothing else; the node shares the cores with camera and consumer.'
     )
     return part
+
+
+def _listing(kept: list[Search]) -> Listing:
+    """Say where the processor time of a frame goes at the highest rate."""
+    best = kept[len(kept) // 2].best
+    rows = [('highest rate', f'{best.offered_hz:.0f} Hz')]
+    rows.append(('benchmark_app', f'{median(kept, lambda each: each.app_hz):.0f} Hz'))
+    rows += [(f'{name}, per frame', f'{ms:.2f} ms') for name, ms in best.cpu_ms.items()]
+    return Listing(('processor time, all threads', ''), tuple(rows))
 
 
 def _summary(search: Search) -> dict[str, Any]:

@@ -2,11 +2,22 @@
 
 from pathlib import Path
 
-from edge_seg.cli.bench_log import compare, EventLog, merge, read_log, TrafficLogs, Window
+from edge_seg.cli.bench_cdr import STAMP_END, stamp_head, stamp_of
+from edge_seg.cli.bench_log import (
+    compare,
+    complete,
+    EventLog,
+    merge,
+    read_log,
+    TrafficLogs,
+    Window,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image
 
 MS = 1_000_000
 PERIOD_NS = 33 * MS
@@ -90,3 +101,41 @@ def test_the_first_mask_is_that_of_a_frame_stamped_after_the_moment(tmp_path: Pa
     assert logs.first_mask_after(150) == 950
     assert logs.first_mask_after(250) is None
     assert logs.masks() == 2
+
+
+def test_an_answer_is_complete_when_its_last_output_is_there() -> None:
+    masks = answered([0, 1, 2, 3])
+    overlays = answered([3, 1, 0], age_ms=25)[[0, 1, 2]]
+
+    whole = complete([masks, overlays])
+
+    assert (whole[:, 0] // PERIOD_NS).tolist() == [0, 1, 3]
+    assert set((whole[:, 1] - whole[:, 0]) // MS) == {25}
+
+
+def test_nothing_is_complete_while_one_output_is_missing() -> None:
+    assert complete([answered([0, 1]), answered([])]).shape == (0, 2)
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(0, 999_999_999))
+def test_a_stamp_is_read_back_from_a_serialised_message(seconds: int, nanoseconds: int) -> None:
+    stamp_ns = seconds * 1_000_000_000 + nanoseconds
+
+    assert len(stamp_head(stamp_ns)) == STAMP_END
+    assert stamp_of(stamp_head(stamp_ns) + b'frame') == stamp_ns
+
+
+def test_a_stamp_written_ahead_of_a_body_is_that_of_the_message() -> None:
+    message = Image(width=4, height=2, encoding='mono8', step=4, data=bytes(range(8)))
+    message.header.frame_id = 'camera'
+    body = serialize_message(message)[STAMP_END:]
+
+    read = deserialize_message(stamp_head(5_000_000_007) + body, Image)
+
+    assert (read.header.stamp.sec, read.header.stamp.nanosec) == (5, 7)
+    assert (read.header.frame_id, read.encoding, bytes(read.data)) == (
+        'camera',
+        'mono8',
+        bytes(range(8)),
+    )
+    assert stamp_of(serialize_message(read)) == 5_000_000_007

@@ -9,7 +9,7 @@ from edge_seg.cli.bench_check import load_baseline, regressions
 from edge_seg.cli.bench_counted_node import count_models, read_close_count
 from edge_seg.cli.bench_domain import free_domain
 from edge_seg.cli.bench_endurance import drift, slope
-from edge_seg.cli.bench_report import document, write_report
+from edge_seg.cli.bench_report import document, Report, write_index, write_report
 from edge_seg.cli.bench_result import BenchResult, Chart, MeasurementFailed, Series, Target
 from edge_seg.cli.bench_svg import draw
 from hypothesis import given
@@ -41,6 +41,10 @@ def result(ratio: float = 0.2, gap_ms: float = 50.0) -> BenchResult:
     )
 
 
+def report(of: BenchResult, warning: str = '') -> Report:
+    return Report(of, {'cores': '2'}, {'noisy': bool(warning)}, warning)
+
+
 @pytest.mark.parametrize(
     ('target', 'met'),
     [
@@ -57,14 +61,14 @@ def test_a_target_is_met_on_its_side_of_the_limit_only(target: Target, met: bool
 
 
 def test_the_json_has_one_flat_object_of_targets() -> None:
-    targets = document(result(), {})['targets']
+    targets = document(report(result()))['targets']
 
     assert targets['gap'] == {'value': 50.0, 'unit': 'ms', 'target': '<= 67 ms', 'met': True}
     assert set(targets['rate']) == {'value', 'unit', 'target', 'met'}
 
 
 def test_a_report_is_strict_json_with_page_and_plots(tmp_path: Path) -> None:
-    paths = write_report(tmp_path, result(gap_ms=math.nan), {'environment': {'cores': '2'}})
+    paths = write_report(tmp_path, report(result(gap_ms=math.nan)))
 
     assert [path.name for path in paths] == ['latency.json', 'latency-1.svg', 'latency.html']
     data = json.loads(paths[0].read_text('utf-8'), parse_constant=pytest.fail)
@@ -73,12 +77,45 @@ def test_a_report_is_strict_json_with_page_and_plots(tmp_path: Path) -> None:
     assert 'class="missed"' in paths[2].read_text('utf-8')
 
 
+def test_a_noisy_machine_shows_in_the_page_and_in_the_json(tmp_path: Path) -> None:
+    data, *_, page = write_report(tmp_path, report(result(), 'Noisy: two <others> computed'))
+
+    assert json.loads(data.read_text('utf-8'))['load']['noisy'] is True
+    assert '<p class="noisy">Noisy: two &lt;others&gt; computed</p>' in page.read_text('utf-8')
+
+
+def test_the_index_has_every_target_of_every_benchmark(tmp_path: Path) -> None:
+    other = BenchResult('idle', 'Idle', {'cpu': Target(0.5, '%', 1.0, what='idle CPU')})
+
+    text = write_index(tmp_path, [report(result()), report(other)]).read_text('utf-8')
+
+    for shown in ('<td>gap</td>', '<td>rate</td>', '<td>idle CPU</td>', '<h2>idle</h2>'):
+        assert shown in text
+
+
+def test_plots_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
+    (tmp_path / 'latency-7.svg').write_text('old', 'utf-8')
+
+    write_report(tmp_path, report(result()))
+
+    assert [path.name for path in tmp_path.glob('*.svg')] == ['latency-1.svg']
+
+
 def test_a_plot_is_well_formed_whatever_its_texts_and_gaps() -> None:
     root = xml.etree.ElementTree.fromstring(draw(CHART))
 
     texts = [element.text for element in root.iter('{http://www.w3.org/2000/svg}text')]
     assert 'a < b' in texts
     assert 'swap & go' in texts
+
+
+def test_a_plot_names_its_categories_and_shows_a_single_point() -> None:
+    chart = Chart('t', '', 'ms', (Series('s', (0.0,), (3.0,)),), categories=('rgb8',))
+
+    root = xml.etree.ElementTree.fromstring(draw(chart))
+
+    assert 'rgb8' in [element.text for element in root.iter('{http://www.w3.org/2000/svg}text')]
+    assert list(root.iter('{http://www.w3.org/2000/svg}circle'))
 
 
 @pytest.mark.parametrize('values', [(), (math.nan,), (3.0,), (0.0, 0.0), (-5.0, 1e9)])
