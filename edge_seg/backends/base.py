@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from edge_seg.core.values import AnyArray, ArtifactFormat, ModelSpec, OutputKind, TensorSpec
+from edge_seg.core.geometry import GeometryPlan
+from edge_seg.core.values import (
+    AnyArray,
+    ArtifactFormat,
+    ColorOrder,
+    DecodedImage,
+    ModelSpec,
+    OutputKind,
+    TensorSpec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,32 @@ class CompiledModel(Protocol):
 
         ``infer`` afterwards raises InferenceFailed.
         """
+
+
+@runtime_checkable
+class TakesImages(Protocol):
+    """The part of a CompiledModel that can preprocess on its own device.
+
+    What comes out differs from the preprocessing on the CPU by one grey level at most.
+    """
+
+    def prepare_images(self, plan: GeometryPlan, order: ColorOrder) -> None:
+        """Make ready for camera images of one size; takes seconds. From any thread.
+
+        Args:
+            plan: where the camera image lies in the network's input.
+            order: channels of the camera image.
+
+        Raises:
+            BackendUnavailable: something is missing on this machine.
+            CompileFailed: this device cannot do it.
+        """
+
+    def takes_images(self, plan: GeometryPlan, order: ColorOrder) -> bool:
+        """Whether ``infer_image`` takes such images now; from any thread."""
+
+    def infer_image(self, image: DecodedImage, plan: GeometryPlan) -> Sequence[AnyArray]:
+        """Run one frame; otherwise as ``CompiledModel.infer``."""
 
 
 class Backend(Protocol):

@@ -115,6 +115,7 @@ class ModelFlow:
             compile=settings.compile_options(),
             warmup_runs=settings.warmup_runs,
             signatures=settings.signature_policy(),
+            preprocess=settings.preprocess,
         )
         cache_dir = settings.cache_directory()
         builder = None

@@ -23,6 +23,7 @@ from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.signature import check_signature, SignaturePolicy
 from edge_seg.runtime.builder import Builder
+from edge_seg.runtime.feeding import PreprocessMode
 from edge_seg.runtime.golden import check_golden
 from edge_seg.runtime.memory import check_fits
 from edge_seg.runtime.serving import ServingModel
@@ -50,12 +51,14 @@ class CandidateOptions:
         compile: device, threads, precision.
         warmup_runs: inferences before a model may serve; the first one is slow everywhere.
         signatures: which signatures are asked for.
+        preprocess: where images are preprocessed.
     """
 
     backend: str
     compile: CompileOptions
     warmup_runs: int
     signatures: SignaturePolicy = SignaturePolicy()
+    preprocess: PreprocessMode = 'cpu'
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,16 @@ class CandidateFactory:
                 undo.callback(compiled.close)
             with _stage(LoadStage.CHECK, on_stage):
                 sha256 = package.manifest_sha256
-                model = ServingModel(spec, compiled, sha256=sha256, on_close=in_use.close)
+                model = ServingModel(
+                    spec,
+                    compiled,
+                    sha256=sha256,
+                    on_close=in_use.close,
+                    preprocess=self._options.preprocess,
+                )
             with _stage(LoadStage.WARM, on_stage):
+                if camera is not None or self._options.preprocess == 'gpu':
+                    model.settle(_noise(camera or spec.input.size))
                 warm_up = warm(model, camera or spec.input.size, runs=self._options.warmup_runs)
                 check_golden(package, model)
             undo.pop_all()
@@ -245,8 +256,7 @@ def warm(model: ServingModel, camera: Size, *, runs: int) -> WarmUp:
     Raises:
         InferenceFailed: it fails, gives NaN or infinite scores, or the same score everywhere.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (camera.height, camera.width, 3), np.uint8)
-    image = DecodedImage(pixels=noise, order='rgb')
+    image = _noise(camera)
     durations_s = []
     for _ in range(max(1, runs)):
         begin_s = time.monotonic()
@@ -260,6 +270,11 @@ def warm(model: ServingModel, camera: Size, *, runs: int) -> WarmUp:
             remedy='check the exported weights and the precision (try precision: fp32)',
         )
     return WarmUp(first_s=durations_s[0], steady_s=durations_s[-1])
+
+
+def _noise(camera: Size) -> DecodedImage:
+    noise = np.random.default_rng(0).integers(0, 256, (camera.height, camera.width, 3), np.uint8)
+    return DecodedImage(pixels=noise, order='rgb')
 
 
 @contextmanager

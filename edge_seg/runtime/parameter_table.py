@@ -188,6 +188,14 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         'warmup_runs', 'int', 3, 'Inferences with a new model before it serves', '', 0, 1000
     ),
+    ParameterSpec(
+        'preprocess',
+        'string',
+        'cpu',
+        'Where images are resized and normalised; gpu needs TensorRT and nvcc, auto measures both '
+        'for each camera size and takes the GPU where that is faster',
+        choices=('cpu', 'gpu', 'auto'),
+    ),
     *MODEL_PARAMETERS,
     *TENSORRT_PARAMETERS,
 )

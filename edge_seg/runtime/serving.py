@@ -9,8 +9,8 @@ from edge_seg.core.checks import is_finite
 from edge_seg.core.geometry import GeometryPlan, plan_geometry
 from edge_seg.core.palette import Palette
 from edge_seg.core.postprocess import Postprocessor
-from edge_seg.core.preprocess import Preprocessor
 from edge_seg.core.values import DecodedImage, LabelArray, ModelSpec, OutputKind, Size, UInt8Array
+from edge_seg.runtime.feeding import Feed, PreprocessMode
 from edge_seg.runtime.stats import Stage
 from edge_seg.runtime.stopwatch import Stopwatch
 import numpy as np
@@ -43,6 +43,10 @@ class ServingModel:
         compiled: the network; closed with this object.
         sha256: digest of the manifest, by which operators tell models apart.
         on_close: called once the network is freed; must not raise, twice is fine.
+        preprocess: where images are preprocessed.
+
+    Raises:
+        CompileFailed: ``preprocess`` is 'gpu', and the backend cannot.
     """
 
     def __init__(
@@ -52,13 +56,14 @@ class ServingModel:
         *,
         sha256: str,
         on_close: Callable[[], None] = lambda: None,
+        preprocess: PreprocessMode = 'cpu',
     ) -> None:
         self.spec = spec
         self.sha256 = sha256
         self._on_close = on_close
         self.palette = Palette(spec.classes)
         self._compiled = compiled
-        self._preprocess = Preprocessor(spec.input, compiled.inputs[0])
+        self._feed = Feed(spec.input, compiled, preprocess)
         self._postprocess = Postprocessor(compiled.outputs[0], compiled.output_kind, spec)
         self._plans: OrderedDict[Size, GeometryPlan] = OrderedDict()
 
@@ -84,10 +89,7 @@ class ServingModel:
             InferenceFailed: the backend failed or gave labels that the model does not declare.
         """
         plan = self._plan(image.size)
-        tensor = self._preprocess(image, plan)
-        watch.lap(Stage.PREPROCESS)
-        scores = self._compiled.infer([tensor])[0]
-        watch.lap(Stage.INFER)
+        scores = self._feed.scores(image, plan, watch)
         certainty: UInt8Array | None = None
         if confidence and self._postprocess.has_confidence:
             mask = self._postprocess.labels_and_confidence(scores, plan)
@@ -97,13 +99,22 @@ class ServingModel:
         watch.lap(Stage.POSTPROCESS)
         return Segmentation(labels, certainty, self.palette)
 
+    def settle(self, image: DecodedImage) -> None:
+        """Decide before serving where images like this one are preprocessed.
+
+        Raises:
+            BackendUnavailable, CompileFailed: the device that was named cannot.
+            InferenceFailed: the backend failed.
+        """
+        self._feed.settle(image, self._plan(image.size))
+
     def output_problem(self, image: DecodedImage) -> str:
         """Run one image and say what is wrong with the numbers that come out, '' for nothing.
 
         Raises:
             InferenceFailed: the backend failed.
         """
-        tensor = self._preprocess(image, self._plan(image.size))
+        tensor = self._feed.tensor(image, self._plan(image.size))
         scores = self._compiled.infer([tensor])[0]
         if not is_finite([scores]):
             return 'gives NaN or infinite scores'
@@ -120,7 +131,7 @@ class ServingModel:
         """
         shape = (self.spec.input.size.height, self.spec.input.size.width, 3)
         image = DecodedImage(np.zeros(shape, np.uint8), 'rgb')
-        self._compiled.infer([self._preprocess(image, self._plan(image.size))])
+        self._compiled.infer([self._feed.tensor(image, self._plan(image.size))])
 
     def close(self) -> None:
         """Free the network. Twice is fine; never raises."""

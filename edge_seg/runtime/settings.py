@@ -46,6 +46,7 @@ class SegmentationSettings:
     frame_timeout_s: float
     max_inference_errors: int
     warmup_runs: int
+    preprocess: Literal['cpu', 'gpu', 'auto']
     require_signature: bool
     trusted_keys: tuple[str, ...]
     hmac_secret_file: str

@@ -1,6 +1,6 @@
 """A model run by TensorRT, as the rest of edge_seg sees it: any thread, no CUDA."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 import logging
 from threading import Lock
@@ -10,10 +10,13 @@ from edge_seg.backends.base import CompileReport
 from edge_seg.backends.feed import check_tensors, closed_error
 from edge_seg.backends.tensorrt.cuda.opening import open_cuda
 from edge_seg.backends.tensorrt.owner import OwnerGone, OwnerThread
+from edge_seg.backends.tensorrt.preprocess_compile import compile_kernel
+from edge_seg.backends.tensorrt.preprocess_kernel import kernel_program
 from edge_seg.backends.tensorrt.sdk import Sdk
-from edge_seg.backends.tensorrt.session import EngineRequest, EngineSession
-from edge_seg.core.values import AnyArray, OutputKind, TensorSpec
-from edge_seg.errors import InferenceFailed
+from edge_seg.backends.tensorrt.session import EngineRequest, EngineSession, ImageKey
+from edge_seg.core.geometry import GeometryPlan
+from edge_seg.core.values import AnyArray, ColorOrder, DecodedImage, OutputKind, TensorSpec
+from edge_seg.errors import CompileFailed, InferenceFailed
 import numpy as np
 
 logger = logging.getLogger(__name__)
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 INFER_TIMEOUT_S = 30.0
 """The first frame may load kernels for seconds; a GPU that takes longer is taken for hung."""
 CLOSE_TIMEOUT_S = 10.0
+IMAGE_SIZES_KEPT = 4
+"""Each takes pinned and GPU memory of the size of the image until the model is closed."""
 
 
 class TensorRtModel:
@@ -39,6 +44,10 @@ class TensorRtModel:
         # Held during inference too, so that a close waits for the frame that is running.
         self._lock = Lock()
         self._closed = False
+        # Not the request: the whole engine file hangs on it.
+        self._input = request.spec.input
+        self._compute_capability = request.device.compute_capability
+        self._image_keys: set[ImageKey] = set()  # only grows; any thread may look
         self._owner = OwnerThread(f'tensorrt {request.file.name}')
         try:
             self._session = self._owner.call(
@@ -91,16 +100,63 @@ class TensorRtModel:
             if self._closed:
                 raise closed_error()
             check_tensors(tensors, self.inputs)
-            try:
-                self._owner.call(
-                    partial(self._session.run, tensors[0], self._result),
-                    timeout_s=INFER_TIMEOUT_S,
-                )
-            except OwnerGone as error:
-                raise InferenceFailed(
-                    f'the GPU hangs: {error}', remedy='restart the node; look for Xid in dmesg'
-                ) from error
-            return (self._result,)
+            return self._answered(partial(self._session.run, tensors[0], self._result))
+
+    def prepare_images(self, plan: GeometryPlan, order: ColorOrder) -> None:
+        """Compile and load the preprocessing kernel for images of one size; takes seconds.
+
+        Frames go on meanwhile, but for the moment in which the kernel is loaded.
+
+        Raises:
+            BackendUnavailable: there is no nvcc.
+            CompileFailed: the kernel cannot be compiled or loaded.
+        """
+        if self.takes_images(plan, order):
+            return
+        if len(self._image_keys) >= IMAGE_SIZES_KEPT:  # before seconds of compiling
+            raise CompileFailed(
+                f'{IMAGE_SIZES_KEPT} camera sizes are preprocessed on the GPU already'
+            )
+        step = plan.camera.width * (1 if order == 'gray' else len(order))
+        program = kernel_program(self._input, self.inputs[0], plan, order, step)
+        binary = compile_kernel(program.source, self._compute_capability)
+        load = partial(self._session.add_images, (plan, order), program, binary)
+        try:
+            self._owner.call(load, timeout_s=INFER_TIMEOUT_S)
+        except OwnerGone as error:
+            raise CompileFailed(f'the preprocessing kernel does not load: {error}') from error
+        self._image_keys.add((plan, order))
+
+    def takes_images(self, plan: GeometryPlan, order: ColorOrder) -> bool:
+        """Whether ``prepare_images`` has done its work."""
+        return (plan, order) in self._image_keys
+
+    def infer_image(self, image: DecodedImage, plan: GeometryPlan) -> Sequence[AnyArray]:
+        """Run one frame, preprocessed on the GPU; otherwise as ``infer``.
+
+        Args:
+            image: of a size and order that ``takes_images`` knows.
+            plan: its geometry.
+
+        Raises:
+            InferenceFailed: as ``infer``.
+        """
+        with self._lock:
+            if self._closed:
+                raise closed_error()
+            key = plan, image.order
+            return self._answered(
+                partial(self._session.run_image, key, image.pixels, self._result)
+            )
+
+    def _answered(self, work: Callable[[], None]) -> Sequence[AnyArray]:
+        try:
+            self._owner.call(work, timeout_s=INFER_TIMEOUT_S)
+        except OwnerGone as error:
+            raise InferenceFailed(
+                f'the GPU hangs: {error}', remedy='restart the node; look for Xid in dmesg'
+            ) from error
+        return (self._result,)
 
     def close(self) -> None:
         """Free everything after the frame that is running; twice is fine, from any thread."""

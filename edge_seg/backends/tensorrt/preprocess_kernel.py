@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 from edge_seg.core.geometry import GeometryPlan
 from edge_seg.core.preprocess import resize_stages
-from edge_seg.core.values import ColorOrder, InputSpec, Size, TensorSpec, UInt8Array
+from edge_seg.core.values import ColorOrder, InputSpec, Size, TensorSpec
 from edge_seg.errors import CompileFailed
 import numpy as np
 import numpy.typing as npt
@@ -199,8 +199,3 @@ def _table(spec: InputSpec, dtype: str) -> npt.NDArray[np.generic]:
         values = (pixel / spec.scale - mean) / std
     table = np.ascontiguousarray(values.astype(dtype))
     return table.view(_WORDS[dtype])
-
-
-def row_step(image: UInt8Array) -> int:
-    """Give the row step of an image: its rows lie apart, its pixels do not."""
-    return int(image.strides[0])

@@ -1,7 +1,8 @@
 """One engine on one GPU: everything it holds, made, used and freed on the owner thread."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 import logging
 import math
 from typing import NoReturn
@@ -19,18 +20,23 @@ from edge_seg.backends.tensorrt.fitting import (
     OutputFit,
     pick_output,
 )
+from edge_seg.backends.tensorrt.image_input import ImageInput
 from edge_seg.backends.tensorrt.loaded_engine import LoadedEngine
 from edge_seg.backends.tensorrt.memory_fit import check_room, usable
 from edge_seg.backends.tensorrt.options import RunOptions
 from edge_seg.backends.tensorrt.owner import release_locals
 from edge_seg.backends.tensorrt.precision import check_precision
+from edge_seg.backends.tensorrt.preprocess_kernel import KernelProgram
 from edge_seg.backends.tensorrt.sdk import Sdk
 from edge_seg.backends.tensorrt.translate import explain, REBUILD
-from edge_seg.core.values import AnyArray, ModelSpec, TensorSpec
+from edge_seg.core.geometry import GeometryPlan
+from edge_seg.core.values import AnyArray, ColorOrder, ModelSpec, TensorSpec, UInt8Array
 from edge_seg.errors import CompileFailed, IncompatibleModel, InferenceFailed
 import numpy as np
 
 logger = logging.getLogger(__name__)
+
+ImageKey = tuple[GeometryPlan, ColorOrder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ class EngineSession:
         self._graph: Graph | None = None
         self._integrated = request.device.integrated
         self._wants_graph = request.options.cuda_graph
+        self._mapped = request.options.mapped(request.device)
+        self._images: dict[ImageKey, ImageInput] = {}
         try:
             self.description = self._open(sdk, request)
         except CudaFailed as error:
@@ -109,11 +117,45 @@ class EngineSession:
             InferenceFailed: TensorRT or CUDA failed.
         """
         np.copyto(self._image.array, image.reshape(self._image.array.shape))
+        graph = self._graph
+        work = self._enqueue if graph is None else partial(graph.launch, self._running)
+        self._finished(work, result)
+        if self._wants_graph:
+            # Only now: TensorRT does work of its own in the first run after a shape is set.
+            self._record_graph()
+
+    def add_images(self, key: ImageKey, program: KernelProgram, binary: bytes) -> None:
+        """Make ready for camera images of one size and order of channels.
+
+        Args:
+            key: names them from then on.
+            program: the kernel and what it needs.
+            binary: the kernel, compiled.
+
+        Raises:
+            CompileFailed: no memory, or the kernel does not load.
+        """
+        self._check_room({'camera image': program.image_bytes})
         try:
-            if self._graph is not None:
-                self._graph.launch(self._running)
-            else:
-                self._enqueue()
+            self._images[key] = ImageInput(
+                self._cuda, program, binary, self._running, mapped=self._mapped
+            )
+        except CudaFailed as error:
+            raise CompileFailed(f'the preprocessing kernel does not load: {error}') from error
+
+    def run_image(self, key: ImageKey, pixels: UInt8Array, result: AnyArray) -> None:
+        """Run one frame from the camera's pixels; otherwise as ``run``, without a CUDA graph."""
+
+        def work() -> None:
+            self._images[key].enqueue(pixels, self._image.address, self._running)
+            self._enqueue_engine()
+
+        self._finished(work, result)
+
+    def _finished(self, work: Callable[[], None], result: AnyArray) -> None:
+        """Queue work, wait for its end without holding the processor, take the answer."""
+        try:
+            work()
             self._event.record(self._running)
             self._event.wait()
         except CudaFailed as error:
@@ -122,15 +164,14 @@ class EngineSession:
             self._drain()
             raise
         np.copyto(result, self._answer.array.reshape(result.shape))
-        if self._wants_graph:
-            # Only now: TensorRT does work of its own in the first run after a shape is set.
-            self._record_graph()
 
     def close(self) -> None:
         """Free everything; twice is fine; never raises."""
         self._drain()
         self._stream = None
-        self._graph = None
+        if self._graph is not None:
+            self._graph.drop()  # before the engine, whose kernels it launches
+            self._graph = None
         if self._engine is not None:
             self._engine.close()
             self._engine = None
@@ -152,7 +193,7 @@ class EngineSession:
         output = fit_output(
             replace(chosen, shape=engine.shape(chosen.name)), request.spec, file=file.name
         )
-        self._allocate(engine, plans, (fit.spec, output.spec), request)
+        self._allocate(engine, plans, (fit.spec, output.spec))
         self._event = self._cuda.event()
         core = '' if options.dla_core < 0 else f' with DLA core {options.dla_core}'
         report = CompileReport(
@@ -166,17 +207,15 @@ class EngineSession:
         engine: LoadedEngine,
         plans: Sequence[PortPlan],
         shared: tuple[TensorSpec, TensorSpec],
-        request: EngineRequest,
     ) -> None:
         """Make memory for every tensor; the host reaches two of them: ``shared``."""
         self._check_room({'inputs and outputs': sum(plan.nbytes for plan in plans)})
-        mapped = request.options.mapped(request.device)
         dtypes = {spec.name: spec.dtype for spec in shared}
         ports: dict[str, Port] = {}
         for plan in plans:
             if plan.name in dtypes:
                 dtype = dtypes[plan.name]
-                port = ports[plan.name] = Port(self._cuda, plan, dtype, mapped=mapped)
+                port = ports[plan.name] = Port(self._cuda, plan, dtype, mapped=self._mapped)
                 engine.bind(plan.name, port.address)
             else:
                 # TensorRT computes every output and wants a place for it.
@@ -188,8 +227,11 @@ class EngineSession:
         check_room(self._file, needs, memory)
 
     def _enqueue(self) -> None:
-        assert self._engine is not None
         self._image.upload(self._running)
+        self._enqueue_engine()
+
+    def _enqueue_engine(self) -> None:
+        assert self._engine is not None
         self._engine.enqueue(self._running.handle)
         self._answer.download(self._running)
 

@@ -1,6 +1,7 @@
 """A strict ``cuda.bindings.driver`` over a FakeGpu: status first, then the values."""
 
 from collections.abc import Callable
+import ctypes
 import enum
 from types import ModuleType
 from typing import Any
@@ -112,7 +113,23 @@ def _calls(gpu: FakeGpu) -> dict[str, Callable[..., Any]]:  # noqa: C901 - many 
             raise FakeCudaError('cuGraphInstantiate failed')
         return gpu.add_graph(gpu.graphs[graph])
 
+    def function(module: int, name: bytes) -> int:
+        if name != b'preprocess' or gpu.step('get_function'):
+            raise FakeCudaError('named symbol not found')
+        return module
+
+    def launch_kernel(*given: Any) -> None:
+        module, *sizes, shared, stream, (values, kinds), extra = given
+        assert kinds == (ctypes.c_void_p,) * len(values)
+        assert (shared, extra) == (0, 0)
+        shape = (tuple(sizes[:3]), tuple(sizes[3:]))
+        gpu.launch_kernel(module, list(values), shape, stream)
+
     return {
+        'cuModuleLoadData': gpu.load_module,
+        'cuModuleGetFunction': function,
+        'cuModuleUnload': gpu.unload_module,
+        'cuLaunchKernel': launch_kernel,
         'cuInit': lambda flags: gpu.init(),
         'cuDeviceGet': lambda index: index,
         'cuDevicePrimaryCtxRetain': lambda device: gpu.retain() or 'context',

@@ -4,7 +4,9 @@ Copies and kernels run only when somebody waits for their stream, so that a miss
 """
 
 from collections.abc import Callable
+import ctypes
 from dataclasses import dataclass, field
+import tempfile
 import threading
 from typing import Any
 
@@ -54,6 +56,7 @@ class FakeGpu:
         self.streams: dict[int, _Stream] = {}
         self.events: dict[int, int] = {}
         self.graphs: dict[int, list[Callable[[], None]]] = {}
+        self.modules: dict[int, ctypes.CDLL] = {}
         self.launches = 0
         self._stacks: dict[int, int] = {}
         self._next = 0x7000_0000
@@ -229,10 +232,48 @@ class FakeGpu:
         self.launches += 1
         self.enqueue(handle, 'graph_launch', lambda: [each() for each in work] and None)
 
+    # Kernels --------------------------------------------------------------------------------
+
+    def load_module(self, binary: bytes) -> int:
+        """Load what the fake nvcc made: a shared library for the host; gives a handle."""
+        self._call('module_load')
+        with tempfile.NamedTemporaryFile(suffix='.so') as file:
+            file.write(binary)
+            file.flush()
+            try:
+                library = ctypes.CDLL(file.name)
+            except OSError:
+                raise FakeCudaError('module_load failed: invalid image') from None
+        with self._lock:
+            self._next += 1
+            self.modules[self._next] = library
+            return self._next
+
+    def unload_module(self, handle: int) -> None:
+        """Unload a module."""
+        if not self.is_current():
+            self.violations.append('a module was unloaded on another thread')
+        elif self.modules.pop(handle, None) is None:
+            self.violations.append('a module was unloaded twice')
+
+    def launch_kernel(
+        self, module: int, addresses: list[int], shape: tuple[tuple[int, ...], ...], handle: int
+    ) -> None:
+        """Put a kernel into a stream; it reads and writes memory by these addresses."""
+        run = self.modules[module].run
+        grid, block = shape
+
+        def work() -> None:
+            pointers = [ctypes.c_void_p(self.blocks[a].memory.ctypes.data) for a in addresses]
+            run(*pointers, *grid[:2], *block[:2])
+
+        self.enqueue(handle, 'kernel_launch', work)
+
     def left_over(self) -> list[str]:
         """Everything that was not given back."""
         found = [f'{block.kind} memory' for block in self.blocks.values()]
         found += ['a stream'] * len(self.streams) + ['an event'] * len(self.events)
+        found += ['a module'] * len(self.modules)
         found += ['a graph'] * len(self.graphs) + ['a context'] * self.retained
         found += [f'{depth} pushed contexts' for depth in self._stacks.values() if depth]
         return found

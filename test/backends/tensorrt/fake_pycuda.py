@@ -144,6 +144,31 @@ def _members(gpu: FakeGpu) -> dict[str, Any]:  # noqa: C901 - a module's worth o
             lambda: np.copyto(raw, gpu.at(int(src), raw.nbytes)),
         )
 
+    class Function:
+        def __init__(self, module: 'Module') -> None:
+            self._module = module
+
+        def __call__(
+            self, *args: Any, block: tuple[int, ...], grid: tuple[int, ...], stream: Any
+        ) -> None:
+            assert all(type(each) is np.uintp for each in args)
+            addresses = [int(each) for each in args]
+            guarded(
+                gpu.launch_kernel, self._module._handle, addresses, (grid, block), stream.handle
+            )
+
+    class Module:
+        def __init__(self, handle: int) -> None:
+            self._handle = handle
+
+        def __del__(self) -> None:
+            gpu.unload_module(self._handle)
+
+        def get_function(self, name: str) -> Function:
+            if name != 'preprocess' or gpu.step('get_function'):
+                raise LogicError('cuModuleGetFunction failed: named symbol not found')
+            return Function(self)
+
     class event_flags:
         BLOCKING_SYNC = 1
         DISABLE_TIMING = 2
@@ -164,6 +189,9 @@ def _members(gpu: FakeGpu) -> dict[str, Any]:  # noqa: C901 - a module's worth o
         'host_alloc_flags': host_alloc_flags,
         'DeviceAllocation': DeviceAllocation,
         'PagelockedHostAllocation': PagelockedHostAllocation,
+        'Function': Function,
+        'Module': Module,
+        'module_from_buffer': lambda buffer: Module(guarded(gpu.load_module, buffer)),
         'mem_alloc': lambda size: DeviceAllocation(guarded(gpu.allocate, size, 'device')),
         'mem_get_info': lambda: guarded(gpu.mem_info),
         'pagelocked_empty': pagelocked_empty,

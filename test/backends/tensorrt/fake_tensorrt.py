@@ -246,8 +246,11 @@ class IExecutionContext(_Owned):
         self._profile = 0
         self._shapes: dict[str, list[int]] = {}
         self._addresses: dict[str, int] = {}
+        self._recorded = False
 
     def _release(self) -> None:
+        if self._recorded and self._machine.gpu.graphs:
+            self._machine.gpu.violations.append('a context died before the graph that runs it')
         self._machine.gpu.free += self._activation
         self._engine._alive -= 1
         self._engine = None
@@ -314,6 +317,7 @@ class IExecutionContext(_Owned):
         plan, tensors = self._engine._plan, self._engine._tensors
         shapes = {name: self.get_tensor_shape(name) for name in tensors}
         addresses = dict(self._addresses)
+        self._recorded |= machine.gpu.streams[stream_handle].recording is not None
         try:
             machine.gpu.enqueue(
                 stream_handle,

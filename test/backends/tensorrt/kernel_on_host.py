@@ -1,9 +1,11 @@
 """Runs the CUDA source of the preprocessing kernel on the CPU, compiled by the host's compiler."""
 
 import ctypes
+import os
 from pathlib import Path
 import shutil
 import subprocess
+import tempfile
 
 from edge_seg.backends.tensorrt.preprocess_kernel import BLOCK, KernelProgram
 import numpy as np
@@ -31,6 +33,34 @@ extern "C" void run(const pixel_t *image, const element_t *table, element_t *ten
         }
 }
 """
+
+
+def fake_nvcc(folder: Path) -> Path:
+    """Write a stand-in for nvcc that compiles for the host; gives the folder to put on PATH.
+
+    What it made is kept by its source, as many tests want the same kernel.
+    """
+    compiler = shutil.which('g++') or shutil.which('c++')
+    if compiler is None:
+        pytest.skip('there is no C++ compiler to run the kernel with')
+    bin_folder, kept = folder / 'bin', Path(tempfile.gettempdir()) / f'fake_nvcc.{os.getpid()}'
+    bin_folder.mkdir()
+    kept.mkdir(mode=0o700, exist_ok=True)
+    (bin_folder / 'before').write_text(_BEFORE)
+    (bin_folder / 'after').write_text(_AFTER)
+    script = bin_folder / 'nvcc'
+    script.write_text(
+        f"""#!/bin/sh
+        test "$1" = -cubin || exit 9
+        case "$2" in -arch=sm_[0-9]*) ;; *) exit 9;; esac
+        made={kept}/$(sha256sum "$5" | cut -c1-64).so
+        cat "{bin_folder}/before" "$5" "{bin_folder}/after" > "$4.cpp"
+        test -f "$made" || {compiler} -std=c++14 -O1 -shared -fPIC -o "$made" "$4.cpp" || exit 1
+        cp "$made" "$4"
+        """
+    )
+    script.chmod(0o700)
+    return bin_folder
 
 
 def run_on_host(

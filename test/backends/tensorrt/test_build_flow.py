@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 import hashlib
+import os
 from pathlib import Path
 
 from able_machine import install
@@ -18,6 +19,7 @@ from edge_seg.runtime.builder import Builder
 from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
 from edge_seg.runtime.settings import SegmentationSettings
 from fake_machine import FakeMachine, ORIN
+from kernel_on_host import fake_nvcc
 import pytest
 from tiny_models import TinyModel
 
@@ -81,10 +83,20 @@ class Node:
     builds: list[str] = field(default_factory=list)
 
     def load(
-        self, model: str = 'tiny', *, wanted: CompileOptions = WITH_DEFAULTS, mode: str = 'never'
+        self,
+        model: str = 'tiny',
+        *,
+        wanted: CompileOptions = WITH_DEFAULTS,
+        mode: str = 'never',
+        preprocess: str = 'cpu',
     ) -> str:
         """Take a model through every stage and let it go; gives its precision."""
-        options = CandidateOptions('tensorrt', wanted, warmup_runs=1)
+        options = CandidateOptions(
+            'tensorrt',
+            wanted,
+            warmup_runs=1,
+            preprocess=preprocess,  # type: ignore[arg-type]
+        )
         cache = BuildCache(self.root, limit_bytes=1 << 20)
         builder = Builder(
             cache,
@@ -223,3 +235,20 @@ def test_parameters_of_tensorrt_are_no_concern_of_openvino(node: Node, tmp_path:
         loaded = factory.bring_up(prepared, camera=None, on_stage=lambda stage: None)
         assert loaded.model.report.backend == 'openvino'
         loaded.model.close()
+
+
+def test_images_are_preprocessed_on_the_gpu_from_the_warm_up_on(
+    node: Node, machine: FakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('PATH', f'{fake_nvcc(tmp_path)}:{os.environ["PATH"]}')
+    machine.gpu.calls.clear()
+    assert node.load(preprocess='gpu')
+    assert 'kernel_launch' in machine.gpu.calls
+    monkeypatch.setattr('shutil.which', lambda name: None)
+    monkeypatch.setattr(
+        'edge_seg.backends.tensorrt.preprocess_compile.ELSEWHERE', tmp_path / 'none'
+    )
+    with pytest.raises(ModelRejected, match='there is no nvcc') as caught:
+        node.load(preprocess='gpu')
+    assert caught.value.stage is LoadStage.WARM
+    assert node.load(preprocess='auto')

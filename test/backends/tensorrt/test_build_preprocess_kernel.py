@@ -4,7 +4,7 @@ from pathlib import Path
 import shutil
 import subprocess
 
-from edge_seg.backends.tensorrt.preprocess_kernel import kernel_program, row_step
+from edge_seg.backends.tensorrt.preprocess_kernel import kernel_program
 from edge_seg.core.geometry import plan_geometry
 from edge_seg.core.preprocess import Preprocessor
 from edge_seg.core.values import DecodedImage, InputSpec, ResizeMode, ResizeRule, Size, TensorSpec
@@ -55,7 +55,7 @@ def both(
     image = picture(camera, 1 if order == 'gray' else len(order))
     plan = plan_geometry(camera, of.size, of.resize)
     expected = Preprocessor(of, wanted)(DecodedImage(image, order), plan)  # type: ignore[arg-type]
-    program = kernel_program(of, wanted, plan, order, row_step(image))  # type: ignore[arg-type]
+    program = kernel_program(of, wanted, plan, order, image.strides[0])  # type: ignore[arg-type]
     assert program.image_bytes == image.nbytes
     return expected, run_on_host(program, image, wanted.shape, wanted.dtype, folder)
 

@@ -103,3 +103,37 @@ def test_the_real_bindings_pass_every_check_and_leave_nothing(driver: Path) -> N
     )
     assert done.stdout.splitlines()[-1:] == ['cycles'], done.stderr
     assert done.stderr == ''
+
+
+@pytest.mark.skipif(not _is_installed(), reason='cuda-bindings is not installed')
+def test_the_real_bindings_hand_a_kernel_its_arguments(driver: Path) -> None:
+    done = _run(
+        driver,
+        """
+        from edge_seg.backends.tensorrt.cuda.interface import CudaFailed
+        from edge_seg.backends.tensorrt.cuda.opening import open_cuda
+        cuda = open_cuda('cuda-bindings', 0)
+        stream = cuda.stream()
+        kernel = cuda.kernel(b'Kernel', 'copy16')
+        source, target = (cuda.allocate_host(16, mapped=True) for _ in range(2))
+        source.array[:] = range(16)
+        addresses = source.device_address, target.device_address
+        kernel.launch(addresses, grid=(7, 6, 5), block=(4, 3, 2), stream=stream)
+        cuda.synchronize(stream)
+        print(target.array.tolist() == list(range(16)))
+        for name in ('other', 'copy16'):
+            try:
+                cuda.kernel(b'K' if name == 'other' else b'damaged', name)
+            except CudaFailed as refused:
+                print(refused)
+        del source, target
+        cuda.close()
+        """,
+    )
+    assert done.stdout.splitlines() == [
+        'True',
+        'cuModuleGetFunction failed: CUDA_ERROR_INVALID_VALUE',
+        'cuModuleLoadData failed: CUDA_ERROR_INVALID_VALUE',
+    ], done.stderr
+    assert 'left over' in done.stderr  # the module that did not load, which the driver counts
+    assert '1 modules' in done.stderr

@@ -1,6 +1,6 @@
 """What the TensorRT backend asks of CUDA, whichever Python layer is underneath."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +66,30 @@ class Graph(Protocol):
     def launch(self, stream: Stream) -> None:
         """Put the work into a stream."""
 
+    def drop(self) -> None:
+        """Free it, before what it launches is freed; twice is fine."""
+
+
+class Kernel(Protocol):
+    """A function that runs on the GPU."""
+
+    def launch(
+        self,
+        addresses: Sequence[int],
+        *,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        stream: Stream,
+    ) -> None:
+        """Put it into a stream.
+
+        Args:
+            addresses: its arguments, all of them places in GPU memory.
+            grid: blocks.
+            block: threads of each.
+            stream: where it runs.
+        """
+
 
 class Cuda(Protocol):
     """One GPU, its retained primary context current on the thread that opened it.
@@ -107,6 +131,14 @@ class Cuda(Protocol):
 
         Raises:
             CaptureUnsupported: the layer cannot, or something in it cannot be recorded.
+        """
+
+    def kernel(self, binary: bytes, name: str) -> Kernel:
+        """Load a compiled kernel.
+
+        Args:
+            binary: what nvcc made (cubin).
+            name: of the function in it.
         """
 
     def close(self) -> None:

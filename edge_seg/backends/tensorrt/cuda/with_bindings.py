@@ -1,6 +1,6 @@
 """CUDA through NVIDIA's cuda-bindings: no compiler needed to install, and CUDA graphs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import ctypes
 from importlib import import_module
 import logging
@@ -13,6 +13,7 @@ from edge_seg.backends.tensorrt.cuda.interface import (
     Event,
     Graph,
     HostBuffer,
+    Kernel,
     Stream,
 )
 from edge_seg.backends.tensorrt.memory_fit import GpuMemory
@@ -69,13 +70,34 @@ class BindingsEvent:
 class BindingsGraph:
     """An instantiated CUDA graph."""
 
-    def __init__(self, call: _Calls, graph: Any) -> None:
+    def __init__(self, call: _Calls, graph: Any, destroy: Callable[[], None]) -> None:
         self._call = call
         self._graph = graph
+        self.drop = destroy
 
     def launch(self, stream: Stream) -> None:
         """Put the recorded work into a stream."""
         self._call('cuGraphLaunch', self._graph, stream.handle)
+
+
+class BindingsKernel:
+    """A function in a module."""
+
+    def __init__(self, call: _Calls, function: Any) -> None:
+        self._call = call
+        self._function = function
+
+    def launch(
+        self,
+        addresses: Sequence[int],
+        *,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        stream: Stream,
+    ) -> None:
+        """Put it into a stream."""
+        arguments = (tuple(addresses), (ctypes.c_void_p,) * len(addresses))
+        self._call('cuLaunchKernel', self._function, *grid, *block, 0, stream.handle, arguments, 0)
 
 
 class CudaBindings:
@@ -172,15 +194,29 @@ class CudaBindings:
         finally:
             if graph is not None:
                 self._call('cuGraphDestroy', graph)
-        self._frees.append(('cuGraphExecDestroy', (executable,)))
-        return BindingsGraph(self._call, executable)
+        destroying = ('cuGraphExecDestroy', (executable,))
+        self._frees.append(destroying)
+        return BindingsGraph(self._call, executable, lambda: self._free_early(destroying))
+
+    def kernel(self, binary: bytes, name: str) -> Kernel:
+        """Load a kernel."""
+        module = self._call('cuModuleLoadData', binary)
+        self._frees.append(('cuModuleUnload', (module,)))
+        return BindingsKernel(self._call, self._call('cuModuleGetFunction', module, name.encode()))
 
     def close(self) -> None:
         """Free everything, newest first, then give the context back."""
         while self._frees:
-            function, arguments = self._frees.pop()
-            try:
-                self._call(function, *arguments)
-            except CudaFailed as error:
-                # A failed GPU refuses its frees too; the rest must be freed all the same.
-                logger.warning('CUDA refused to free something: %s', str(error))
+            self._free(*self._frees.pop())
+
+    def _free_early(self, freeing: tuple[str, tuple[Any, ...]]) -> None:
+        if freeing in self._frees:
+            self._frees.remove(freeing)
+            self._free(*freeing)
+
+    def _free(self, function: str, arguments: tuple[Any, ...]) -> None:
+        try:
+            self._call(function, *arguments)
+        except CudaFailed as error:
+            # A failed GPU refuses its frees too; the rest must be freed all the same.
+            logger.warning('CUDA refused to free something: %s', str(error))

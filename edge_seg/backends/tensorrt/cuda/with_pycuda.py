@@ -1,6 +1,6 @@
 """CUDA through PyCUDA; ``pycuda.autoinit`` is never imported, the context is the primary one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 import logging
 from typing import Any
@@ -12,6 +12,7 @@ from edge_seg.backends.tensorrt.cuda.interface import (
     Event,
     Graph,
     HostBuffer,
+    Kernel,
     Stream,
 )
 from edge_seg.backends.tensorrt.memory_fit import GpuMemory
@@ -62,6 +63,36 @@ class PyCudaEvent:
     def drop(self) -> None:
         """Let PyCUDA destroy it."""
         self._event = None
+
+
+class PyCudaKernel:
+    """Holds a kernel and the module that it is in."""
+
+    def __init__(self, module: Any, name: str, failure: type[Exception]) -> None:
+        self._module = module
+        self._function = module.get_function(name)
+        self._failure = failure
+
+    def launch(
+        self,
+        addresses: Sequence[int],
+        *,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        stream: Stream,
+    ) -> None:
+        """Put it into a stream."""
+        assert isinstance(stream, PyCudaStream)
+        arguments = [np.uintp(address) for address in addresses]
+        try:
+            self._function(*arguments, block=block, grid=grid, stream=stream.stream)
+        except self._failure as error:
+            raise _failed('launching a kernel', error) from error
+
+    def drop(self) -> None:
+        """Let PyCUDA unload it."""
+        self._function = None
+        self._module = None
 
 
 class PyCuda:
@@ -173,6 +204,16 @@ class PyCuda:
         raise CaptureUnsupported(
             'PyCUDA cannot record CUDA graphs; install cuda-bindings and set cuda: cuda-bindings'
         )
+
+    def kernel(self, binary: bytes, name: str) -> Kernel:
+        """Load a kernel."""
+        try:
+            module = self._driver.module_from_buffer(binary)
+            kernel = PyCudaKernel(module, name, self._failure)
+        except self._failure as error:
+            raise _failed('loading a kernel', error) from error
+        self._frees.append(kernel.drop)
+        return kernel
 
     def close(self) -> None:
         """Free everything, newest first, then give the context back."""
