@@ -8,11 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import (
-    get_package_prefix,
-    get_package_share_directory,
-    PackageNotFoundError,
-)
+from ament_index_python import packages
 from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -74,9 +70,9 @@ class Arguments:
                 given[name] = self.on(name)
         return given
 
-    def image(self, transport: str = '') -> str:
-        """Give the image topic, or that of its compressed twin."""
-        return f'{self["image"]}/{transport}' if transport else self['image']
+    def images(self) -> list[tuple[str, str]]:
+        """Lead the image and its compressed twin to the topic asked for."""
+        return [('image', self['image']), ('image/compressed', f'{self["image"]}/compressed')]
 
     def beside_image(self, name: str) -> str:
         """Give a topic next to the image topic, such as camera_info."""
@@ -148,8 +144,7 @@ def segmentation(arguments: Arguments) -> Node:
         'segmentation',
         arguments.overrides(*PASSED_ON),
         [
-            ('image', arguments.image()),
-            ('image/compressed', arguments.image('compressed')),
+            *arguments.images(),
             *((f'~/{name}', f'{arguments["outputs"]}/{name}') for name in OUTPUTS),
         ],
     )
@@ -165,8 +160,7 @@ def camera(arguments: Arguments) -> Node:
         'camera',
         parameters,
         [
-            ('image', arguments.image()),
-            ('image/compressed', arguments.image('compressed')),
+            *arguments.images(),
             *((name, arguments.beside_image(name)) for name in ('camera_info', 'labels')),
         ],
     )
@@ -189,7 +183,7 @@ def rviz(arguments: Arguments) -> Node:
         arguments=['-d', str(share() / 'config' / 'segment.rviz')],
         parameters=[arguments.overrides()],
         remappings=[
-            ('/camera/image_raw', arguments.image()),
+            ('/camera/image_raw', arguments['image']),
             *((f'/segmentation/{name}', f'{arguments["outputs"]}/{name}') for name in RVIZ_TOPICS),
         ],
         additional_env=arguments.environment,
@@ -224,7 +218,7 @@ def checked(context: LaunchContext) -> Arguments:
 
 def share() -> Path:
     """Give the installed share/ folder of the package."""
-    return Path(get_package_share_directory(PACKAGE))
+    return Path(packages.get_package_share_directory(PACKAGE))
 
 
 def _node(
@@ -297,8 +291,8 @@ def _environment(values: dict[str, str]) -> dict[str, str]:
 
 def _require_rviz() -> None:
     try:
-        get_package_prefix('rviz2')
-    except PackageNotFoundError as missing:
+        packages.get_package_prefix('rviz2')
+    except packages.PackageNotFoundError as missing:
         distro = os.environ.get('ROS_DISTRO', '<distro>')
         raise LaunchArgumentInvalid(
             f'rviz:=true needs rviz2: sudo apt install ros-{distro}-rviz2'
