@@ -28,7 +28,7 @@ from edge_seg.models.reference import is_version
 from edge_seg.offline.evaluation.frames import FrameRequest
 from edge_seg.offline.evaluation.results import as_document
 from edge_seg.offline.kpi import KpiRun
-from edge_seg.offline.optimizing.optimizing import CALIBRATION_SEED, OptimizeRequest, tell_nobody
+from edge_seg.offline.optimizing.attempts import CALIBRATION_SEED, OptimizeRequest, tell_nobody
 from edge_seg.offline.optimizing.optimizing import optimize as optimize_model
 from edge_seg.offline.optimizing.results import OptimizationResult
 from edge_seg.sources.opening import SYNTHETIC

@@ -87,12 +87,46 @@ def to_half(model: 'onnx.ModelProto') -> 'onnx.ModelProto':
     """
     with sdk_import('onnxruntime', INSTALL_HINT):
         from onnxruntime.transformers.float16 import convert_float_to_float16
+    scales = _resize_scales(model)
     try:
         converted: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CompileFailed(f'the graph cannot be brought to half precision: {error}') from error
+    _put_back(converted, scales)
     _sort(converted)
     return converted
+
+
+def _resize_scales(model: 'onnx.ModelProto') -> 'dict[str, onnx.TensorProto]':
+    """Return the constant factors of resizing, by the output: 4/3 is another in half precision."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        for attribute in node.attribute if node.op_type == 'Constant' else ():
+            if attribute.name == 'value':
+                constants[node.output[0]] = attribute.t
+    found: dict[str, onnx.TensorProto] = {}
+    for node in model.graph.node:
+        if node.op_type == 'Resize' and len(node.input) > 2 and node.input[2] in constants:
+            tensor = type(constants[node.input[2]])()
+            tensor.CopyFrom(constants[node.input[2]])
+            found[node.output[0]] = tensor
+    return found
+
+
+def _put_back(model: 'onnx.ModelProto', scales: 'dict[str, onnx.TensorProto]') -> None:
+    for node in model.graph.node:
+        if node.op_type == 'Resize' and node.output[0] in scales:
+            tensor = scales[node.output[0]]
+            tensor.name = f'{node.output[0]}_scales'
+            model.graph.initializer.append(tensor)
+            node.input[2] = tensor.name
+    used = {name for node in model.graph.node for name in node.input}
+    used |= {value.name for value in model.graph.output}
+    kept = [node for node in model.graph.node if used.intersection(node.output)]
+    weights = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(kept)
+    model.graph.initializer.extend(weights)
 
 
 def _sort(model: 'onnx.ModelProto') -> None:
@@ -117,13 +151,13 @@ def _sort(model: 'onnx.ModelProto') -> None:
 
 
 def layers_in_float(model: 'onnx.ModelProto') -> tuple[str, ...]:
-    """Name the convolutions and products whose input was left in floating point."""
+    """Name the convolutions and products whose weights were left in floating point."""
     made_by = {name: node.op_type for node in model.graph.node for name in node.output}
     return tuple(
         node.name or node.output[0]
         for node in model.graph.node
         if node.op_type in ('Conv', 'ConvTranspose', 'MatMul', 'Gemm')
-        and made_by.get(node.input[0]) != 'DequantizeLinear'
+        and made_by.get(node.input[1]) != 'DequantizeLinear'
     )
 
 
