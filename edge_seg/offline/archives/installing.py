@@ -44,6 +44,7 @@ def install(
     archive: Path,
     store: ModelStore,
     *,
+    expected: str = '',
     policy: SignaturePolicy | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
@@ -53,6 +54,7 @@ def install(
     Args:
         archive: as ``package_model`` writes it.
         store: where to.
+        expected: ``name@version`` that it has to be; '' takes any.
         policy: what is asked of signatures; None = only that one that is there fits.
         limits: how large it may be.
         progress: told bytes of the archive done and in all, in the calling thread.
@@ -71,6 +73,8 @@ def install(
         staging = stack.enter_context(Workspace(store.root).staging('install'))
         unpacking = _Unpacking(archive, stream, staging, limits, progress)
         manifest = unpacking.manifest()
+        if expected not in ('', manifest.reference):
+            raise refused(archive, f'it holds {manifest.reference}', expected=expected)
         signature = unpacking.signature(policy)
         present = _present(store, manifest)
         unpacking.files()

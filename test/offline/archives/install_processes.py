@@ -12,8 +12,6 @@ from typing import Any
 
 from edge_seg.models.store import ModelStore
 from edge_seg.offline.archives.installing import install
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'models'))
 from publish_processes import in_child, killed_at
 
 
