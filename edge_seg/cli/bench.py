@@ -151,7 +151,8 @@ def _measure(name: str, options: BenchOptions, console: Console) -> Report:
     paths = write_report(output, report)
     for listing in result.listings:
         console.print(listing_of(listing))
-    console.print(table_of(result.title, [report]))
+    if result.targets:
+        console.print(table_of(result.title, [report]))
     if report.warning:
         console.print(f'{name}: {report.warning}', style='yellow', markup=False, soft_wrap=True)
     say(f'wrote {", ".join(map(str, paths))}')

@@ -139,12 +139,13 @@ def _listing(kept: list[Round]) -> Listing:
                 f'{median(runs, lambda each: each.cpu_share):.2f}',
             )
         )
-    columns = ('cameras', 'masks/s in all', 'fairness', *AGE_COLUMNS, 'cores that the node took')
+    columns = ('cameras', 'masks/s', 'Jain', *AGE_COLUMNS, 'cores of the node')
     return Listing(columns, tuple(rows))
 
 
 def _charts(kept: list[Round]) -> list[Chart]:
-    counts = tuple(map(float, COUNTS))
+    places = tuple(map(float, range(len(COUNTS))))
+    names = tuple(map(str, COUNTS))
     totals = tuple(median([each[n] for each in kept], lambda one: one.total_hz) for n in COUNTS)
     wholes = [merge([each[n].whole for each in kept]) for n in COUNTS]
     return [
@@ -152,15 +153,17 @@ def _charts(kept: list[Round]) -> list[Chart]:
             title='Masks a second, all cameras together',
             x_label='cameras',
             y_label='masks/s',
-            series=(Series('total', counts, totals),),
+            series=(Series('total', places, totals),),
+            categories=names,
         ),
         Chart(
             title='Age of the mask at the consumer, more frames than the node can segment',
             x_label='cameras',
             y_label='ms',
             series=tuple(
-                Series(f'p{percent}', counts, tuple(whole.age_ms(percent) for whole in wholes))
+                Series(f'p{percent}', places, tuple(whole.age_ms(percent) for whole in wholes))
                 for percent in (50, 99)
             ),
+            categories=names,
         ),
     ]

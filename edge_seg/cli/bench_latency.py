@@ -138,14 +138,16 @@ def _listing(found: Found) -> Listing:
 
 def _chart(size: Size, found: Found) -> Chart:
     here = {rate_hz: _medians(runs) for (each, rate_hz), runs in found.items() if each == size}
+    places = tuple(map(float, range(len(here))))
     return Chart(
         title=f'Age of the mask at the consumer, {size.width}x{size.height}',
         x_label='camera rate in Hz',
         y_label='ms (median)',
         series=tuple(
-            Series(name, tuple(here), tuple(each[name] for each in here.values()))
+            Series(name, places, tuple(each[name] for each in here.values()))
             for name in ('edge_seg', 'naive', 'inference')
         ),
+        categories=tuple(f'{rate_hz:g}' for rate_hz in here),
     )
 
 

@@ -144,8 +144,8 @@ def _listing(found: dict[float, list[Run]]) -> Listing:
 
 
 def _chart(found: dict[float, list[Run]]) -> Chart:
-    rates = tuple(found)
-    ages: dict[str, Callable[[Run], float]] = {
+    places = tuple(map(float, range(len(found))))
+    ages_ms: dict[str, Callable[[Run], float]] = {
         'edge_seg': lambda each: each.ours_whole.age_ms(50),
         'Nav2 style': lambda each: each.theirs_whole.age_ms(50),
         'inference alone': lambda each: each.raw.ms,
@@ -155,9 +155,10 @@ def _chart(found: dict[float, list[Run]]) -> Chart:
         x_label='camera rate in Hz',
         y_label='ms (median)',
         series=tuple(
-            Series(name, rates, tuple(median(runs, age) for runs in found.values()))
-            for name, age in ages.items()
+            Series(name, places, tuple(median(runs, age_ms) for runs in found.values()))
+            for name, age_ms in ages_ms.items()
         ),
+        categories=tuple(f'{rate_hz:g}' for rate_hz in found),
     )
 
 

@@ -7,7 +7,7 @@ from edge_seg.cli.bench_log import Traffic
 import numpy as np
 
 AGE_PERCENTILES = (50, 95, 99)
-AGE_COLUMNS = ('age p50 in ms', 'p95', 'p99')
+AGE_COLUMNS = ('age p50, ms', 'p95', 'p99')
 
 RunT = TypeVar('RunT')
 

@@ -6,10 +6,10 @@ import math
 
 from edge_seg.cli.bench_result import Chart, Series
 
-WIDTH, HEIGHT = 860, 340
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 46
-CATEGORY_PX = 52
-"""Room below for names in place of numbers."""
+WIDTH, HEIGHT = 860, 356
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 34, 62
+CATEGORY_PX, SHORT_NAME = 44, 8
+"""Room below for names that are longer than so many letters; they stand aslant."""
 COLORS = ('#1f6fb4', '#d9822b', '#3a9a5b', '#b0413e', '#7a5ba6', '#6b6f76', '#c2a21d', '#2aa3a3')
 OPENING = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" '
@@ -47,20 +47,24 @@ class _Axis:
 
 def draw(chart: Chart) -> str:
     """Give the chart as an <svg> element."""
-    across = _axis([x for s in chart.series for x in s.x], LEFT, WIDTH - RIGHT, from_zero=False)
+    if chart.categories:
+        across = _Axis(-0.5, len(chart.categories) - 0.5, LEFT, WIDTH - RIGHT)
+    else:
+        xs = [x for s in chart.series for x in s.x]
+        across = _axis(xs, LEFT, WIDTH - RIGHT, from_zero=False)
     heights = [y for s in chart.series for y in s.y] + (
         [] if chart.bound is None else [chart.bound]
     )
     up = _axis(heights, HEIGHT - BOTTOM, TOP, from_zero=True)
     rows = max(1, math.ceil(len(chart.series) / IN_A_ROW))
-    names_px = CATEGORY_PX if chart.categories else 0
+    names_px = CATEGORY_PX if _aslant(chart.categories) else 0
     whole = HEIGHT + names_px + LEGEND_ROW * (rows - 1)
     parts = [
         OPENING.format(WIDTH, whole),
         f'<rect width="{WIDTH}" height="{whole}" fill="white"/>',
         _text(LEFT, 18, chart.title, weight='bold'),
         *_grid(across, up, chart.categories),
-        _text((LEFT + WIDTH) / 2, HEIGHT + names_px - 26, chart.x_label, anchor='middle'),
+        _text((LEFT + WIDTH) / 2, HEIGHT + names_px - 30, chart.x_label, anchor='middle'),
         _text(14, (TOP + HEIGHT - BOTTOM) / 2, chart.y_label, anchor='middle', turn_deg=-90),
     ]
     if chart.bound is not None:
@@ -100,7 +104,7 @@ def _grid(across: _Axis, up: _Axis, categories: tuple[str, ...]) -> list[str]:
     for tick, name in zip(ticks, names, strict=True):
         x = across.px(tick)
         parts.append(_line(x, TOP, x, base, '#eee'))
-        if categories:
+        if _aslant(categories):
             parts.append(_text(x + 4, base + 14, name, anchor='end', turn_deg=-40))
         else:
             parts.append(_text(x, base + 14, name, anchor='middle'))
@@ -109,6 +113,10 @@ def _grid(across: _Axis, up: _Axis, categories: tuple[str, ...]) -> list[str]:
         parts.append(_line(LEFT, y, WIDTH - RIGHT, y, '#ddd'))
         parts.append(_text(LEFT - 5, y + 4, f'{value:g}', anchor='end'))
     return parts
+
+
+def _aslant(names: tuple[str, ...]) -> bool:
+    return any(len(name) > SHORT_NAME for name in names)
 
 
 def _points(series: Series, across: _Axis, up: _Axis, color: str) -> str:
