@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from edge_seg.core.encodings import Encoding, ENCODINGS, RawRows
-from edge_seg.core.frame_limits import check_size
+from edge_seg.core.frame_limits import check_size, quoted
 from edge_seg.core.unpack import unpack
 from edge_seg.core.values import CompressedImage, DecodedImage, RawImage, UInt8Array
 from edge_seg.errors import DropReason, FrameRejected
@@ -85,7 +85,7 @@ def unsupported_encoding(encoding: str) -> FrameRejected:
     """Make the error for an encoding that nothing here can read."""
     return FrameRejected(
         DropReason.UNSUPPORTED_ENCODING,
-        f"image encoding '{encoding}'",
+        f'image encoding {quoted(encoding)}',
         expected='one of ' + ', '.join(SUPPORTED_ENCODINGS),
         remedy='set the camera driver to one of them, or install cv_bridge',
     )
@@ -123,8 +123,8 @@ def _checked(decoded: DecodedImage, image: RawImage) -> DecodedImage:
     if decoded.size != (image.width, image.height) or decoded.pixels.dtype != np.uint8:
         raise FrameRejected(
             DropReason.UNDECODABLE,
-            f"the fallback decoder made {decoded.pixels.dtype} {decoded.size} of '"
-            f"{image.encoding}'",
+            f'the fallback decoder made {decoded.pixels.dtype} {decoded.size} of '
+            f'{quoted(image.encoding)}',
             expected=f'uint8 {image.width}x{image.height}',
         )
     return decoded

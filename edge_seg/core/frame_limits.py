@@ -6,6 +6,8 @@ MAX_SIDE = 16384
 """Longest side accepted, pixels."""
 MAX_PIXELS = 64 * 1024 * 1024
 """Largest image accepted, pixels."""
+LONGEST_NAME = 40
+"""Characters of an encoding's name that go into a message."""
 
 
 def check_size(width: int, height: int) -> None:
@@ -24,3 +26,8 @@ def check_size(width: int, height: int) -> None:
             f'a {width}x{height} image',
             expected=f'at most {MAX_SIDE} a side and {MAX_PIXELS // 2**20} Mpx in all',
         )
+
+
+def quoted(name: str) -> str:
+    """Quote a text of a camera's message for logs: one line, and never a flood of them."""
+    return repr(name if len(name) <= LONGEST_NAME else f'{name[:LONGEST_NAME]}...')

@@ -1,7 +1,7 @@
 """JPEG and PNG files from memory: recognised by their bytes, measured before they are unpacked."""
 
 import cv2
-from edge_seg.core.frame_limits import check_size
+from edge_seg.core.frame_limits import check_size, quoted
 from edge_seg.core.values import AnyArray, ColorOrder, DecodedImage, Size, UInt8Array
 from edge_seg.errors import DropReason, FrameRejected
 import numpy as np
@@ -32,11 +32,11 @@ def unpack(declared: str, data: UInt8Array) -> DecodedImage:
     if 'compressedDepth' in declared:
         raise FrameRejected(
             DropReason.UNSUPPORTED_ENCODING,
-            f"format '{declared}', a depth image",
+            f'format {quoted(declared)}, a depth image',
             expected='a colour or gray JPEG or PNG',
             remedy='subscribe to the camera image, not to its depth',
         )
-    file = data.tobytes()
+    file, declared = data.tobytes(), quoted(declared)
     size = _measure(declared, file)
     check_size(*size)
     try:
@@ -56,10 +56,10 @@ def _measure(declared: str, file: bytes) -> Size:
     if file.startswith(_PNG_START):
         return _measure_png(declared, file)
     if not file:
-        raise FrameRejected(DropReason.TRUNCATED_DATA, f"an empty '{declared}' image")
+        raise FrameRejected(DropReason.TRUNCATED_DATA, f'an empty {declared} image')
     raise FrameRejected(
         DropReason.UNSUPPORTED_ENCODING,
-        f"format '{declared}' with data that starts with {file[:4].hex(' ')}",
+        f'format {declared} with data that starts with {file[:4].hex(" ")}',
         expected='a JPEG (ff d8 ff) or a PNG (89 50 4e 47)',
         remedy='set the compressed transport to jpeg or png',
     )
@@ -108,7 +108,7 @@ def _eight_bit(pixels: AnyArray) -> DecodedImage:
 def _truncated(declared: str, size: int) -> FrameRejected:
     return FrameRejected(
         DropReason.TRUNCATED_DATA,
-        f"a '{declared}' image that breaks off after {size} bytes",
+        f'a {declared} image that breaks off after {size} bytes',
         expected='the whole file, end marker included',
     )
 
@@ -116,6 +116,6 @@ def _truncated(declared: str, size: int) -> FrameRejected:
 def _damaged(declared: str, size: int) -> FrameRejected:
     return FrameRejected(
         DropReason.UNDECODABLE,
-        f"a '{declared}' image of {size} bytes that cannot be decompressed",
+        f'a {declared} image of {size} bytes that cannot be decompressed',
         expected='an intact JPEG or PNG',
     )

@@ -249,6 +249,13 @@ def test_an_unknown_encoding_names_the_known_ones(encoding):
         assert known in str(error)
 
 
+@pytest.mark.parametrize('encoding', ['x' * 5000, 'rgb8\n[INFO] all is well'])
+def test_an_encoding_cannot_flood_or_forge_the_log(encoding):
+    message = str(refused(RawImage(4, 4, encoding, 64, bytes(1000))))
+    assert len(message) < 500
+    assert '\n' not in message
+
+
 def test_the_fallback_reads_what_is_not_known_here():
     answer = DecodedImage(np.zeros((4, 6, 3), np.uint8), 'bgr')
     asked = []

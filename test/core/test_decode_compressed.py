@@ -130,6 +130,14 @@ def test_other_formats_are_refused_with_what_was_met(name, data):
     assert data[:2].hex(' ') in error.met
 
 
+@pytest.mark.parametrize('data', [b'', b'GIF89a', b'\xff\xd8\xff\0', b'\x89PNG\r\n\x1a\n'])
+@pytest.mark.parametrize('name', ['x' * 5000, 'jpeg\n[INFO] all is well', 'compressedDepth' * 99])
+def test_a_format_cannot_flood_or_forge_the_log(name, data):
+    message = str(refused(data, name))
+    assert len(message) < 300
+    assert '\n' not in message
+
+
 def test_no_data_is_truncated_data():
     assert refused(b'').reason is DropReason.TRUNCATED_DATA
 
