@@ -1,6 +1,7 @@
 """A managed lifecycle node seen over DDS: states, transitions, models; in any language."""
 
 from collections.abc import Callable
+import math
 import threading
 import time
 from typing import Any
@@ -40,13 +41,24 @@ _EVENT_DEPTH = 10
 # A node that leaves the graph will not answer: found out after so long, not after the timeout.
 PRESENCE_CHECK_S = 0.1
 
+# A node that has not found this client yet receives its question and cannot answer it: Fast DDS
+# gives the reply up after 0.1 s. Questions that change nothing are asked again.
+ASK_AGAIN_S = 0.5
+
 
 class _Call:
     """One service call; waited for in a thread that does not spin."""
 
-    def __init__(self, client: Any, lock: threading.Lock, request: Any) -> None:
+    def __init__(
+        self,
+        client: Any,
+        lock: threading.Lock,
+        request: Any,
+        *,
+        answered: threading.Event | None = None,
+    ) -> None:
         self._client = client
-        self._answered = threading.Event()
+        self._answered = threading.Event() if answered is None else answered
         with lock:  # on Humble call_async is not safe from two threads
             self._future = client.call_async(request)
         self._future.add_done_callback(lambda _future: self._answered.set())
@@ -57,26 +69,77 @@ class _Call:
             return None
         return self._future.result()
 
+    @property
+    def response(self) -> Any | None:
+        """The response, None while there is none."""
+        return self._future.result() if self._future.done() else None
+
     def abandon(self) -> None:
         """Forget the call; without this an unanswered one would be kept for ever."""
         self._client.remove_pending_request(self._future)
 
 
+class _Question:
+    """A service call that is made again until it is answered; sent first when it is made.
+
+    Args:
+        client: of the service.
+        lock: held while sending.
+        request: what is asked.
+        again_s: pause before it is asked again; infinite for what must not be done twice.
+        listed: tells whether the node is in the graph.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        lock: threading.Lock,
+        request: Any,
+        *,
+        again_s: float,
+        listed: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._lock = lock
+        self._request = request
+        self._again_s = again_s
+        self._listed = listed
+        self._answered = threading.Event()
+        self._calls: list[_Call] = []
+        self._asked_at = 0.0
+        self._ask()
+
+    def wait(self, timeout_s: float) -> Any | None:
+        """Return the response; None when none comes in time or the node is gone. Call it once."""
+        deadline = time.monotonic() + timeout_s
+        while not self._answered.wait(min(max(0.0, timeout_s), PRESENCE_CHECK_S)):
+            timeout_s = deadline - time.monotonic()
+            if timeout_s <= 0.0 or not self._listed():
+                break
+            if not self._calls or time.monotonic() - self._asked_at >= self._again_s:
+                self._ask()
+        responses = [call.response for call in self._calls]
+        for call in self._calls:
+            call.abandon()
+        return next((response for response in responses if response is not None), None)
+
+    def _ask(self) -> None:
+        if self._client.service_is_ready():
+            self._asked_at = time.monotonic()
+            self._calls.append(
+                _Call(self._client, self._lock, self._request, answered=self._answered)
+            )
+
+
 class _StateQuestion:
     """Implements StateAnswer."""
 
-    def __init__(self, call: _Call | None, *, listed: Callable[[], bool]) -> None:
-        self._call = call
+    def __init__(self, question: _Question, *, listed: Callable[[], bool]) -> None:
+        self._question = question
         self._listed = listed
 
     def wait(self, timeout_s: float) -> NodeState:
-        response = None
-        if self._call is not None:
-            deadline = time.monotonic() + timeout_s
-            response = self._call.wait(min(timeout_s, PRESENCE_CHECK_S))
-            while response is None and time.monotonic() < deadline and self._listed():
-                response = self._call.wait(min(deadline - time.monotonic(), PRESENCE_CHECK_S))
-            self._call.abandon()
+        response = self._question.wait(timeout_s)
         if response is not None:
             return _STATES.get(response.current_state.id, NodeState.BUSY)
         return NodeState.SILENT if self._listed() else NodeState.ABSENT
@@ -151,10 +214,8 @@ class LifecycleClient:
 
     def ask_state(self) -> _StateQuestion:
         """See ManagedNode."""
-        call = None
-        if self._get_state.service_is_ready():
-            call = _Call(self._get_state, self._lock, GetState.Request())
-        return _StateQuestion(call, listed=self._is_listed)
+        question = self._question(self._get_state, GetState.Request(), again_s=ASK_AGAIN_S)
+        return _StateQuestion(question, listed=self._is_listed)
 
     def incarnation(self) -> frozenset[str]:
         """See ManagedNode; the identities are those of the publishers of transition_event.
@@ -189,9 +250,9 @@ class LifecycleClient:
 
     def get_model(self, timeout_s: float) -> str | None:
         """See ModelNode."""
-        response = self._ask(
-            self._get_parameters, GetParameters.Request(names=['model']), timeout_s
-        )
+        request = GetParameters.Request(names=['model'])
+        question = self._question(self._get_parameters, request, again_s=ASK_AGAIN_S)
+        response = question.wait(timeout_s)
         if response is None or not response.values:
             return None
         value = response.values[0]
@@ -201,7 +262,7 @@ class LifecycleClient:
         """See ModelNode."""
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=model)
         request = SetParameters.Request(parameters=[Parameter(name='model', value=value)])
-        response = self._ask(self._set_parameters, request, timeout_s)
+        response = self._question(self._set_parameters, request).wait(timeout_s)
         if response is None or not response.results:
             return Reply(False, f'no answer within {timeout_s:.1f} s')
         result = response.results[0]
@@ -209,7 +270,7 @@ class LifecycleClient:
 
     def roll_back(self, timeout_s: float) -> Reply:
         """See ModelNode."""
-        response = self._ask(self._rollback, Trigger.Request(), timeout_s)
+        response = self._question(self._rollback, Trigger.Request()).wait(timeout_s)
         if response is None:
             return Reply(False, f'no answer to ~/rollback within {timeout_s:.1f} s')
         return Reply(response.success, response.message)
@@ -217,13 +278,8 @@ class LifecycleClient:
     def _is_listed(self) -> bool:
         return bool(self.incarnation())
 
-    def _ask(self, client: Any, request: Any, timeout_s: float) -> Any | None:
-        if not client.service_is_ready():
-            return None
-        call = _Call(client, self._lock, request)
-        response = call.wait(timeout_s)
-        call.abandon()
-        return response
+    def _question(self, client: Any, request: Any, *, again_s: float = math.inf) -> _Question:
+        return _Question(client, self._lock, request, again_s=again_s, listed=self._is_listed)
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         values = {pair.key: pair.value for pair in message.values}

@@ -173,6 +173,28 @@ class ManagedNode(Protocol):
         """Return what the node itself says is wrong with it; '' when it says nothing."""
 
 
+class Stillness:
+    """Notices that a node goes on saying that it is where it was.
+
+    Args:
+        start: where it was.
+        patience_s: how long it may say so.
+    """
+
+    def __init__(self, start: NodeState, patience_s: float) -> None:
+        self._start = start
+        self._patience_s = patience_s
+        self._since: float | None = None
+
+    def lasts(self, state: NodeState, now: float) -> bool:
+        """Take note of a state; True once it has been the same for too long."""
+        if state is not self._start:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        return self._since is not None and now - self._since >= self._patience_s
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One look at one node."""

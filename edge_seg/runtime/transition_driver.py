@@ -10,6 +10,8 @@ from edge_seg.runtime.managed_node import (
     NodeTransitionFailed,
     Pacer,
     read_state,
+    StateAnswer,
+    Stillness,
     Transition,
     TransitionAnswer,
     TransitionReply,
@@ -17,6 +19,14 @@ from edge_seg.runtime.managed_node import (
 
 WORDS_TIMEOUT_S = 1.0
 """How long a refusal waits for its reason."""
+
+LOOK_S = 0.5
+"""While a reply is awaited, time between two questions for the state."""
+
+SENDS = 2
+"""A request that did not reach its node is sent again, until it was sent so often."""
+
+NO_REPLY = '%s: no reply to %s within %.1f s; reading its state until it is known'
 
 _log = logging.getLogger(__name__)
 
@@ -152,18 +162,19 @@ class TransitionDriver:
     ) -> NodeState:
         """Send the request; return the state once it is the outcome or time is up."""
         deadline = pacer.now() + self._limits.limit_s
-        answer = node.ask_transition(transition)
-        self._await_reply(node, transition, answer, before, pacer=pacer)
-        unmoved_since: float | None = None
+        for _ in range(SENDS):
+            answer = node.ask_transition(transition)
+            if not self._await_reply(node, transition, answer, before, pacer=pacer):
+                break
+            # Before two processes know all of each other, the middleware drops requests and
+            # replies. One that arrives late after all is refused: the transition is made by then.
+            _log.warning('%s: the request to %s did not arrive', node.name, transition.label)
+        still = Stillness(transition.start, self._limits.unmoved_s)
         while True:
             replied = answer.wait(0.0) is not TransitionReply.NO_REPLY
             state = read_state(node, self._limits.answer_timeout_s)
             now = pacer.now()
-            if state is not transition.start:
-                unmoved_since = None
-            elif unmoved_since is None:
-                unmoved_since = now
-            unmoved = unmoved_since is not None and now - unmoved_since >= self._limits.unmoved_s
+            unmoved = still.lasts(state, now)
             known = state.is_settled and state is not transition.start
             if known or state is NodeState.ABSENT or now >= deadline:
                 return state
@@ -179,22 +190,36 @@ class TransitionDriver:
         before: frozenset[str],
         *,
         pacer: Pacer,
-    ) -> None:
-        """Wait for the reply, but not longer than somebody is there to send it."""
-        started = pacer.now()
+    ) -> bool:
+        """Wait for the reply, but not longer than somebody is there to send it.
+
+        Replies get lost, so the state is looked at, too. Most nodes answer such a question only
+        after the transition: until then its answer is not waited for.
+
+        Returns:
+            True when the node says for `unmoved_s` that it is where it was: it knows of nothing.
+        """
+        started = looked = pacer.now()
+        still = Stillness(transition.start, self._limits.unmoved_s)
+        question: StateAnswer | None = None
         while answer.wait(self._limits.poll_s) is TransitionReply.NO_REPLY:
             pacer.check()
             present = node.incarnation()
             if present - before or not present:
-                return
-            if pacer.now() - started >= self._limits.reply_timeout_s:
-                _log.warning(
-                    '%s: no reply to %s within %.1f s; reading its state until it is known',
-                    node.name,
-                    transition.label,
-                    self._limits.reply_timeout_s,
-                )
-                return
+                return False
+            now = pacer.now()
+            if question is not None:
+                state, question = question.wait(0.0), None
+                if state is transition.goal:
+                    return False
+                if state is not NodeState.SILENT and still.lasts(state, now):
+                    return True
+            elif now - looked >= LOOK_S:
+                question, looked = node.ask_state(), now
+            if now - started >= self._limits.reply_timeout_s:
+                _log.warning(NO_REPLY, node.name, transition.label, self._limits.reply_timeout_s)
+                return False
+        return False
 
     def _await_words(self, node: ManagedNode, state: NodeState, *, pacer: Pacer) -> None:
         """Give a node that refused a moment to say why: its words may come after its reply."""

@@ -40,9 +40,9 @@ class FakePacer:
 class FakeNode:
     """Implements ManagedNode and ModelNode.
 
-    `outcomes` says where a transition ends instead of in its goal; `silent_for` how long it
-    takes; `loses_replies` that the reply never comes; `answers_left` after how many answers to the
-    question for its state it leaves.
+    `outcomes` says where a transition ends instead of in its goal; `takes_s` how long it takes;
+    `loses_replies` that the reply never comes; `loses_requests` how many requests for a transition
+    do not reach it; `answers_left` after how many answers to the question for its state it leaves.
     """
 
     name: str
@@ -52,6 +52,7 @@ class FakeNode:
     outcomes: dict[Transition, NodeState] = field(default_factory=dict)
     takes_s: dict[Transition, float] = field(default_factory=dict)
     loses_replies: bool = False
+    loses_requests: int = 0
     ignores_requests: bool = False
     answers_left: int | None = None
     words: str = ''
@@ -87,7 +88,8 @@ class FakeNode:
         return state
 
     def ask_transition(self, transition: Transition) -> 'FakeTransition':
-        if self.ignores_requests:
+        self.loses_requests -= 1
+        if self.ignores_requests or self.loses_requests >= 0:
             return FakeTransition(self, TransitionReply.NO_REPLY)
         self.journal.append(f'{transition.label} {self.name}')
         takes_s = self.takes_s.get(transition, 0.0)

@@ -108,6 +108,20 @@ def test_a_lost_reply_is_no_failure_when_the_state_says_that_it_worked(pacer, no
     assert nodes[0].state is NodeState.INACTIVE
 
 
+def test_a_lost_reply_is_found_out_before_its_timeout(pacer, nodes):
+    nodes[0].takes_s[Transition.CONFIGURE] = 1.0
+    nodes[0].loses_replies = True
+    assert driver().drive(nodes[0], Transition.CONFIGURE, pacer=pacer)
+    assert pacer.time < 3.0 < LIMITS.reply_timeout_s
+
+
+def test_a_lost_request_is_sent_again(pacer, nodes):
+    nodes[0].loses_requests = 1
+    assert driver().drive(nodes[0], Transition.CONFIGURE, pacer=pacer)
+    assert nodes[0].state is NodeState.INACTIVE
+    assert pacer.time < LIMITS.reply_timeout_s
+
+
 def test_a_transition_longer_than_the_timeout_is_waited_for(pacer, nodes):
     nodes[1].takes_s[Transition.CONFIGURE] = 40.0
     conductor().bring_up(nodes, pacer=pacer)
