@@ -206,10 +206,29 @@ class ManagedSystem:
         return self.until(answer, f'answer of {service}')
 
     def _send(self, service_type: Any, service: str, request: Any) -> Callable[[], Any]:
-        future = self._client(service_type, service).call_async(request)
+        client = self._client(service_type, service)
+        self._until_known_to(service.rpartition('/')[0])
+        future = client.call_async(request)
         return lambda: self.until(
             lambda: future.result() if future.done() else None, f'answer of {service}'
         )
+
+    def _until_known_to(self, node: str) -> None:
+        """Wait until a node can answer the clients that were made so far.
+
+        It hears of our endpoints in the order in which they were made, so one that can answer
+        the last of them can answer all. Without that it could drop a reply.
+        """
+        last = self._node.create_client(GetParameters, f'{node}/get_parameters')
+        futures: list[Any] = []
+
+        def answered() -> bool:
+            if last.service_is_ready():
+                futures.append(last.call_async(GetParameters.Request()))
+            return any(future.done() for future in futures)
+
+        self.until(answered, f'an answer of {node}')
+        self._node.destroy_client(last)
 
     def _client(self, service_type: Any, service: str) -> Any:
         if service not in self._clients:
