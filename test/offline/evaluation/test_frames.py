@@ -1,0 +1,92 @@
+"""Frames to measure with: how many, which ones, and what happens to bad ones."""
+
+from pathlib import Path
+
+import cv2
+from edge_seg.core.values import Size
+from edge_seg.errors import SourceUnavailable
+from edge_seg.offline.evaluation.frames import (
+    BadFrame,
+    Frame,
+    FrameRequest,
+    good_frames,
+    open_frames,
+)
+from measured_models import labelled_folder
+import numpy as np
+import pytest
+
+
+def video(path: Path, *, frames: int) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 10, (64, 48))
+    for number in range(frames):
+        writer.write(np.full((48, 64, 3), 10 * number, np.uint8))
+    writer.release()
+    return path
+
+
+def test_rendered_scenes_are_the_same_each_time_and_have_labels() -> None:
+    frames = open_frames(FrameRequest(count=2, seed=5, size=Size(64, 48)))
+    assert (frames.total, frames.class_names and frames.class_names[1]) == (2, 'floor')
+    first, again = (
+        [frame for frame in frames.read(5) if isinstance(frame, Frame)] for _ in range(2)
+    )
+    assert [frame.name for frame in first] == ['scene 5', 'scene 6']
+    assert all((a.image.pixels == b.image.pixels).all() for a, b in zip(first, again, strict=True))
+    assert not (first[0].image.pixels == first[1].image.pixels).all()
+    assert first[0].labels is not None
+
+
+def test_of_many_pictures_evenly_spread_ones_are_taken(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path, count=9)
+    frames = open_frames(FrameRequest(str(folder), count=3))
+    assert [frame.name for frame in frames.read(3)] == [
+        'images/0.png', 'images/4.png', 'images/8.png',
+    ]  # fmt: skip
+
+
+def test_of_a_video_evenly_spread_frames_are_taken(tmp_path: Path) -> None:
+    frames = open_frames(FrameRequest(str(video(tmp_path / 'v.avi', frames=7)), count=3))
+    taken = [frame for frame in frames.read(0) if isinstance(frame, Frame)]
+    assert [frame.name for frame in taken] == ['frame 0', 'frame 3', 'frame 6']
+    assert [round(float(frame.image.pixels.mean()), -1) for frame in taken] == [0, 30, 60]
+
+
+def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path, count=4)
+    (folder / 'images' / '1.png').write_bytes(b'cut short')
+    frames = open_frames(FrameRequest(str(folder)))
+    found = list(frames.read(0))
+    assert [isinstance(frame, BadFrame) for frame in found] == [False, True, False, False]
+    bad: list[str] = []
+    assert len(list(good_frames(frames, 0, bad=bad, limit=0.5))) == 3
+    assert [text.split(':')[0] for text in bad] == ['images/1.png']
+
+
+def test_too_many_bad_pictures_are_refused(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path, count=4)
+    (folder / 'images' / '1.png').write_bytes(b'cut short')
+    frames = open_frames(FrameRequest(str(folder)))
+    with pytest.raises(SourceUnavailable, match=r'1 of 4 frames cannot be used, .*images/1\.png'):
+        list(good_frames(frames, 0, bad=[], limit=0.1))
+
+
+def test_a_folder_of_nothing_but_bad_pictures_is_refused(tmp_path: Path) -> None:
+    folder = labelled_folder(tmp_path, count=1)
+    (folder / 'images' / '0.png').write_bytes(b'cut short')
+    with pytest.raises(SourceUnavailable, match='no frame can be used'):
+        list(good_frames(open_frames(FrameRequest(str(folder))), 0, bad=[], limit=1.0))
+
+
+@pytest.mark.parametrize(
+    ('request_', 'message'),
+    [
+        (FrameRequest('/nowhere'), 'does not exist'),
+        (FrameRequest('/dev/null'), 'is a device|cannot be'),
+        (FrameRequest(size=Size(8, 8)), 'scenes of 8x8'),
+        (FrameRequest(seed=-1), 'seed -1'),
+    ],
+)
+def test_what_has_no_frames_is_refused(request_: FrameRequest, message: str) -> None:
+    with pytest.raises(SourceUnavailable, match=message):
+        open_frames(request_)
