@@ -67,6 +67,14 @@ class EngineBuilding(Protocol):
     def entry_problem(self, engine: Path, parts: tuple[str, ...]) -> str:
         """Say why an engine is not the one that these key parts stand for; '' when it is."""
 
+    def foreign(self, engine: Path, options: CompileOptions) -> str:
+        """Say for which other machine an engine was built; '' when it is for this one, or silent.
+
+        Raises:
+            BackendUnavailable: SDK, driver or device missing.
+            CompileFailed: what is known of the engine cannot be read.
+        """
+
     def build_engine(
         self,
         artifact: Path,

@@ -56,9 +56,9 @@ class Builder:
             StoreError: the cache cannot be used.
         """
         artifact = package.artifact_for([choice.artifact_format])
-        if choice.artifact_format is ArtifactFormat.TENSORRT_ENGINE:
-            return artifact  # built already
         if isinstance(choice.backend, EngineBuilding):
+            if choice.artifact_format is ArtifactFormat.TENSORRT_ENGINE:
+                return self._engines.published(package, choice.backend, artifact)
             return self._engines.engine(package, choice.backend, artifact)
         suffix = getattr(choice.backend, 'prebuilt_suffix', '')
         if not suffix:

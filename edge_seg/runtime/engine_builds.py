@@ -1,17 +1,21 @@
 """Gives the engine of a model from the cache, and builds it when that is permitted."""
 
 from dataclasses import dataclass, replace
+import logging
 from pathlib import Path
 import threading
 from typing import Literal
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress, EngineBuilding
-from edge_seg.errors import NotBuilt
+from edge_seg.core.values import ArtifactFormat
+from edge_seg.errors import CompileFailed, NotBuilt
 from edge_seg.models.package import ModelPackage
 from edge_seg.runtime.build_cache import BuildCache, cache_key
 from edge_seg.runtime.build_worker import BuildRequest
 from edge_seg.runtime.engine_child import OnBuild, run_build
+
+logger = logging.getLogger(__name__)
 
 BuildMode = Literal['on_demand', 'never']
 TIMING_CACHE = 'timing_cache'
@@ -80,8 +84,33 @@ class EngineBuilds:
                 if entry.exists():
                     self.cache.set_aside(entry, problem)
                 self._build(package, backend.name, artifact, entry)
+                self._check_built(backend, entry, parts)
                 self.cache.trim()
         return entry
+
+    def published(self, package: ModelPackage, backend: EngineBuilding, engine: Path) -> Path:
+        """Give the engine that a model came with, or one for this machine when it is for another.
+
+        Raises:
+            BackendUnavailable, CompileFailed, IncompatibleModel, StoreError: as ``engine``.
+        """
+        network = package.manifest.artifact(ArtifactFormat.ONNX)
+        if network is None:
+            return engine
+        foreign = backend.foreign(engine, self.options.for_backend(backend.name))
+        if not foreign:
+            return engine
+        logger.info('the engine of %s is for another machine: %s', package.identity, foreign)
+        return self.engine(package, backend, package.path_of(network.main))
+
+    def _check_built(self, backend: EngineBuilding, entry: Path, parts: tuple[str, ...]) -> None:
+        """Refuse what a child built from something else than was verified here."""
+        problem = backend.entry_problem(entry, parts)
+        if problem:
+            self.cache.set_aside(entry, problem)
+            raise CompileFailed(
+                problem, remedy='the model was changed while it was built: load it again'
+            )
 
     def _problem(self, backend: EngineBuilding, entry: Path, parts: tuple[str, ...]) -> str:
         """Say why the cache has no engine for these key parts; '' when it has one."""

@@ -8,6 +8,8 @@ from edge_seg.backends.tensorrt.build_engine import build_engine
 from edge_seg.backends.tensorrt.build_options import command_line
 from edge_seg.backends.tensorrt.build_plan import BuildPlan, plan_build
 from edge_seg.backends.tensorrt.engine_file import read_engine
+from edge_seg.backends.tensorrt.engine_key import built_for, read_record
+from edge_seg.backends.tensorrt.loading import this_device
 from edge_seg.backends.tensorrt.sdk import load_sdk
 from edge_seg.core.values import ModelSpec
 from edge_seg.errors import CompileFailed
@@ -69,6 +71,14 @@ class BuildsEngines:
         if (record.request,) != parts:
             return f'{engine.name} was built for another network, machine or setting'
         return ''
+
+    def foreign(self, engine: Path, options: CompileOptions) -> str:
+        """Say by its record which machine an engine is for, when that is another; else ''."""
+        record = read_record(engine)
+        if record is None:
+            return ''
+        here = built_for(this_device(options.device), load_sdk().version)
+        return record.key.machine.difference(here)
 
     def build_plan(self, artifact: Path, spec: ModelSpec, options: CompileOptions) -> BuildPlan:
         """Say how a build would be done; errors as in ``build_engine``, as far as they show."""

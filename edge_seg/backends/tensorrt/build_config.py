@@ -53,10 +53,11 @@ def configure(sdk: Sdk, config: Any, limits: Limits) -> None:
 def keep_timings(config: Any, path: Path) -> None:
     """Keep what a build measured; losing it costs time only, so a full disk is no failure."""
     cache = config.get_timing_cache()
-    if cache is None:
+    serialised = None if cache is None else cache.serialize()
+    if serialised is None:
         return
     try:
-        write_whole(path, bytes(cache.serialize()))
+        write_whole(path, bytes(serialised))
     except OSError as error:
         logger.warning('the timing cache %s cannot be written: %s', path, error.strerror)
 

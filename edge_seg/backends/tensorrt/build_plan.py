@@ -66,7 +66,7 @@ def plan_build(sdk: Sdk, artifact: Path, spec: ModelSpec, options: CompileOption
     pinned = _pinned(artifact, spec)
     key = EngineKey(
         network.sha256,
-        built_for(device, str(sdk.parsed_version)),
+        built_for(device, sdk.version),
         precision.effective,
         () if pinned is None else (f'{pinned[0]}:{pinned[1]}',),
         limits.workspace_bytes,

@@ -19,7 +19,7 @@ class BuiltFor:
     """The machine that an engine fits; on any other it is refused.
 
     Attributes:
-        tensorrt: full version, e.g. '10.3.0'.
+        tensorrt: full version, e.g. '10.13.3.9'.
         cuda: CUDA version of the driver, e.g. '12.6'.
         device: product name of the GPU.
         compute_capability: e.g. '8.7'.

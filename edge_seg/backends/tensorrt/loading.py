@@ -5,7 +5,7 @@ from pathlib import Path
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.compiled import TensorRtModel
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer
-from edge_seg.backends.tensorrt.driver import DriverRefused, read_devices
+from edge_seg.backends.tensorrt.driver import DeviceInfo, DriverRefused, read_devices
 from edge_seg.backends.tensorrt.engine_file import check_machine, ENGINE_SUFFIXES, read_engine
 from edge_seg.backends.tensorrt.engine_key import built_for
 from edge_seg.backends.tensorrt.options import pick_device, run_options
@@ -41,12 +41,21 @@ def engine_request(
     wanted = run_options(options)
     sdk = load_sdk()
     layer = choose_layer(wanted.cuda)
-    try:
-        device = pick_device(options.device, read_devices())
-    except DriverRefused as refusal:
-        raise BackendUnavailable(str(refusal), remedy=INSTALL_HINT) from refusal
+    device = this_device(options.device)
     wanted.mapped(device)
     file = read_engine(artifact)
-    here = built_for(device, str(sdk.parsed_version))
+    here = built_for(device, sdk.version)
     check_machine(file, here, remedy=REBUILD)
     return sdk, layer, EngineRequest(file, spec, device, wanted, options.precision)
+
+
+def this_device(requested: str) -> DeviceInfo:
+    """Describe the GPU that ``CompileOptions.device`` names.
+
+    Raises:
+        BackendUnavailable: there is no driver, or no such GPU.
+    """
+    try:
+        return pick_device(requested, read_devices())
+    except DriverRefused as refusal:
+        raise BackendUnavailable(str(refusal), remedy=INSTALL_HINT) from refusal

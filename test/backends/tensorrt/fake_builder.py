@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 import enum
 import json
+import os
 from pathlib import Path
+import threading
 from typing import Any
 
 from contract import members
@@ -70,6 +72,9 @@ class Builder(_Owned):
     def build_serialized_network(self, network: Any, config: Any) -> Any:
         if self._machine.failing('build_serialized_network'):
             return None
+        gate = os.environ.get('FAKE_TENSORRT_GATE', '')
+        while gate and Path(gate).exists():  # a build that takes as long as a test wants
+            threading.Event().wait(0.02)
         if not _follow(config._values.get('progress_monitor')):
             return None
         config._kept_timings = b'timings of ' + self._machine.version.encode()
@@ -208,7 +213,8 @@ class ITimingCache(_Owned):
         self._blob = blob
 
     def serialize(self) -> Any:
-        self._machine.failing('ITimingCache.serialize')
+        if self._machine.failing('ITimingCache.serialize'):
+            return None
         return _make(self._machine, 'IHostMemory', self._blob)
 
 

@@ -1,13 +1,17 @@
 """A model that comes as ONNX only, through the stages of the loader, on TensorRT."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 import hashlib
 import os
 from pathlib import Path
 
 from able_machine import install
+from contract import UNDER_TEST
 from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.build_progress import BuildProgress
 from edge_seg.backends.tensorrt.engine_key import read_record
+from edge_seg.cli.model_engine import publish_engine
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import LoadStage, ModelRejected
 from edge_seg.models.layered import LayeredStore
@@ -20,6 +24,7 @@ from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
 from edge_seg.runtime.settings import SegmentationSettings
 from fake_machine import FakeMachine, ORIN
 from kernel_on_host import fake_nvcc
+import psutil
 import pytest
 from tiny_models import TinyModel
 
@@ -27,7 +32,11 @@ WITH_DEFAULTS = CompileOptions()
 FAKES = Path(__file__).parents[2] / 'cli' / 'tensorrt_fakes'
 
 
-@pytest.fixture(params=['10.3.0', '11.4.0'])
+# The oldest and the newest that is supported; any other when the tests run on that alone.
+VERSIONS = [each for each in ('10.3.0', '11.4.0') if each in UNDER_TEST] or UNDER_TEST[:1]
+
+
+@pytest.fixture(params=VERSIONS)
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     """Give a machine with a version of TensorRT, in this process and in children."""
     monkeypatch.setenv('PYTHONPATH', str(FAKES))
@@ -81,6 +90,7 @@ class Node:
     store: ModelStore
     root: Path
     builds: list[str] = field(default_factory=list)
+    on_phase: Callable[[str], None] = lambda phase: None
 
     def load(
         self,
@@ -102,13 +112,17 @@ class Node:
             cache,
             options.compile,
             engines=mode,  # type: ignore[arg-type]
-            on_build=lambda progress: self.builds.append(progress.phase),
+            on_build=self._note,
         )
         factory = CandidateFactory(LayeredStore(self.store), options, builder)
         prepared = factory.prepare(self.store.resolve(model), on_stage=lambda stage: None)
         loaded = factory.bring_up(prepared, camera=None, on_stage=lambda stage: None)
         loaded.model.close()
         return loaded.model.report.precision
+
+    def _note(self, progress: BuildProgress) -> None:
+        self.builds.append(progress.phase)
+        self.on_phase(progress.phase)
 
     @property
     def entries(self) -> list[Path]:
@@ -192,7 +206,7 @@ def test_parameters_of_the_node_reach_builder_key_command_and_run_time(
             'tensorrt_workspace_mib': 256,
             'tensorrt_optimisation_level': 1,
             'tensorrt_dla_core': 1,
-            'precision': 'fp16' if machine.version.startswith('10') else 'auto',
+            'precision': 'auto' if machine.version.startswith('11') else 'fp16',
             'tensorrt_memory': 'mapped',
             'tensorrt_cuda': 'cuda-bindings',
         }
@@ -252,3 +266,63 @@ def test_images_are_preprocessed_on_the_gpu_from_the_warm_up_on(
         node.load(preprocess='gpu')
     assert caught.value.stage is LoadStage.WARM
     assert node.load(preprocess='auto')
+
+
+def published_engine(node: Node) -> Path:
+    """Publish tiny@2, which has the engine of tiny@1 beside its network; gives its folder."""
+    package = node.store.resolve('tiny@1')
+    (entry,) = node.entries
+    return publish_engine(node.store, package, entry, '2').path
+
+
+def test_an_engine_from_the_store_serves_on_the_machine_that_it_is_for(node: Node) -> None:
+    published_engine(node)
+    assert node.load('tiny@2')
+    assert len(node.entries) == 1
+
+
+def test_another_machine_builds_its_own_engine_from_the_network_beside_it(
+    node: Node, machine: FakeMachine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = published_engine(node)
+    record = folder / 'tiny.plan.json'
+    record.write_text(record.read_text().replace('"Orin"', '"Nano"'))
+    manifest = folder / MANIFEST_NAME
+    text = record.read_bytes()
+    (old,) = (
+        file
+        for file in node.store.resolve('tiny@2').manifest.files()
+        if file.path == 'tiny.plan.json'
+    )
+    manifest.write_text(manifest.read_text().replace(old.sha256, hashlib.sha256(text).hexdigest()))
+    with pytest.raises(ModelRejected, match='edge_seg model build-engine tiny@2'):
+        node.load('tiny@2')
+    assert node.load('tiny@2', mode='on_demand')
+    assert 'building' in node.builds
+
+
+def test_a_killed_builder_is_a_refusal_and_the_next_one_works(
+    node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gate = tmp_path / 'gate'
+    gate.touch()
+    monkeypatch.setenv('FAKE_TENSORRT_GATE', str(gate))
+    node.on_phase = lambda phase: kill_builder() if phase == 'building' else None
+    other = CompileOptions(extra=(('optimisation_level', '5'),))
+    with pytest.raises(ModelRejected, match='signal 9') as caught:
+        node.load(wanted=other, mode='on_demand')
+    assert caught.value.stage is LoadStage.BUILD
+    assert node.load()  # what is there serves on
+    gate.unlink()
+    node.on_phase = lambda phase: None
+    assert node.load(wanted=other, mode='on_demand')
+    assert len(node.entries) == 2
+
+
+def kill_builder() -> None:
+    (child,) = (
+        child
+        for child in psutil.Process().children()
+        if 'edge_seg.runtime.engine_worker' in child.cmdline()
+    )
+    child.kill()

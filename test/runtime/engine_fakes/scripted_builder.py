@@ -32,6 +32,10 @@ class ScriptedBuilder:
         """Take every engine but one that says that it is foreign."""
         return 'it is foreign' if engine.read_bytes() == b'foreign' else ''
 
+    def foreign(self, engine: Path, options: CompileOptions) -> str:
+        """Take every engine for one of this machine."""
+        return ''
+
     def build_command(self, identity: str, options: CompileOptions) -> str:
         """Give a command line."""
         return f'edge_seg model build-engine {identity}'
