@@ -105,9 +105,9 @@ def to_normalisation(text: str) -> Normalisation:
     known = normalisations()
     if text in known:
         return known[text]
-    groups = [_numbers(group) for group in text.split('/')]
-    if len(groups) not in (2, 3):
+    if text.count('/') not in (1, 2):
         raise OptionInvalid(f'{text!r} is neither {", ".join(known)} nor MEAN,../STD,..[/SCALE]')
+    groups = [_numbers(group) for group in text.split('/')]
     scale = groups[2][0] if len(groups) == 3 else 255.0
     return Normalisation(groups[0], groups[1], scale)
 

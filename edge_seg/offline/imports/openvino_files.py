@@ -22,6 +22,7 @@ from edge_seg.offline.imports.network import (
     Wish,
     WrittenDown,
 )
+import numpy as np
 
 # What only moves or scales values; walked through from the output towards the last real step.
 PASSING = {
@@ -216,7 +217,7 @@ def _add_batch(sdk: _Sdk, model: Any, image: FoundTensor) -> None:
     old = model.get_parameters()[0]
     users = list(old.output(0).get_target_inputs())
     new = opset.parameter([1, *(image.shape or ())], old.get_element_type(), image.name)
-    bare = opset.squeeze(new, opset.constant([0], dtype='i8'))
+    bare = opset.squeeze(new, opset.constant(np.array([0], np.int64)))
     for user in users:
         user.replace_source_output(bare.output(0))
     model.add_parameters([new])
@@ -225,7 +226,7 @@ def _add_batch(sdk: _Sdk, model: Any, image: FoundTensor) -> None:
     port = result.input_value(0)
     shape = port.get_partial_shape()
     if shape.rank.get_length() == 3 and shape[0] != sdk.ov.Dimension(1):
-        batched = opset.unsqueeze(port, opset.constant([0], dtype='i8'))
+        batched = opset.unsqueeze(port, opset.constant(np.array([0], np.int64)))
         result.input(0).replace_source_output(batched.output(0))
     model.validate_nodes_and_infer_types()
 

@@ -1,0 +1,31 @@
+"""Puts the tiny networks of the backends and the oracle of the core within reach."""
+
+from collections.abc import Callable
+from pathlib import Path
+import sys
+from typing import Any
+
+from edge_seg.models.layered import LayeredStore
+from edge_seg.models.store import ModelStore
+from edge_seg.offline.imports.given import GivenOptions
+from edge_seg.offline.imports.importing import import_model, ImportedModel, ImportRequest
+import pytest
+
+for _folder in ('backends', 'core'):
+    sys.path.append(str(Path(__file__).parents[2] / _folder))
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> LayeredStore:
+    return LayeredStore(ModelStore(tmp_path / 'store'))
+
+
+@pytest.fixture
+def importing(stores: LayeredStore) -> Callable[..., ImportedModel]:
+    """Give a function that imports a source with these options into the test's store."""
+
+    def run(source: object, *, publish: bool = True, **options: Any) -> ImportedModel:
+        request = ImportRequest(str(source), GivenOptions(**options), licence='MIT')
+        return import_model(request, stores, publish=publish)
+
+    return run

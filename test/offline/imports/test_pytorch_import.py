@@ -1,0 +1,157 @@
+"""PyTorch networks: torch.export files, TorchScript files, factories."""
+
+import os
+from pathlib import Path
+from typing import Any
+import zipfile
+
+from edge_seg.core.values import ArtifactFormat, OutputKind, Size
+from edge_seg.errors import CompileFailed, OptionInvalid, UnsupportedNetwork
+from imported_models import answer_of, Import, package_of, said
+import numpy as np
+import pytest
+
+if os.environ.get('EDGE_SEG_REQUIRE_TORCH') != '1':
+    pytest.importorskip('torch', reason='PyTorch is an optional extra, and is not installed')
+import tiny_unet
+import torch
+
+HERE = Path(__file__).parent
+SIZE = Size(32, 16)
+
+
+def expected(network: Any, pixels: np.ndarray) -> np.ndarray:
+    """Give the scores of a network for raw pixels in 0 to 1."""
+    image = torch.from_numpy(pixels.astype(np.float32) / 255).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        return network.eval()(image).numpy()
+
+
+def noise() -> np.ndarray:
+    """Give random pixels."""
+    shape = (1, SIZE.height, SIZE.width, 3)
+    return np.random.default_rng(5).integers(0, 256, shape, np.uint8)
+
+
+def script(folder: Path) -> str:
+    """Write a U-Net as TorchScript."""
+    torch.jit.script(tiny_unet.unet().eval()).save(str(folder / 'net.pt'))
+    return str(folder / 'net.pt')
+
+
+def exported(folder: Path, **options: Any) -> str:
+    """Write a U-Net with torch.export."""
+    image = torch.zeros(1, 3, SIZE.height, SIZE.width)
+    program = torch.export.export(tiny_unet.unet().eval(), (image,), **options)
+    torch.export.save(program, folder / 'net.pt2')
+    return str(folder / 'net.pt2')
+
+
+def factory(_folder: Path) -> str:
+    """Name the function that makes a U-Net."""
+    return f'{HERE / "tiny_unet.py"}:unet'
+
+
+@pytest.mark.parametrize('source', [script, exported, factory])
+def test_a_unet_computes_what_it_computed(source: Any, tmp_path: Path, importing: Import) -> None:
+    imported = importing(source(tmp_path), input_size='32x16', normalise='unit')
+
+    assert imported.format is ArtifactFormat.ONNX
+    assert (imported.spec.output.kind, len(imported.spec.classes)) == (OutputKind.LOGITS, 4)
+    assert 'equals PyTorch to' in imported.trial.checks[-1]
+    pixels = noise()
+    answer = answer_of(package_of(imported), pixels)
+    np.testing.assert_allclose(answer, expected(tiny_unet.unet(), pixels), rtol=0, atol=1e-4)
+
+
+def test_the_size_of_an_exported_program_is_its_own(tmp_path: Path, importing: Import) -> None:
+    source = exported(tmp_path)
+    assert importing(source, publish=False).spec.input.size == SIZE
+    with pytest.raises(OptionInvalid, match='--input-size: the file fixes input'):
+        importing(source, input_size='64x64')
+
+
+def test_open_axes_of_an_exported_program_are_fixed(tmp_path: Path, importing: Import) -> None:
+    side = torch.export.Dim('side', min=4, max=64)
+    source = exported(tmp_path, dynamic_shapes={'image': {2: 2 * side}})
+    with pytest.raises(OptionInvalid, match='pass --input-size'):
+        importing(source)
+    assert importing(source, input_size='32x48', publish=False).spec.input.size == Size(32, 48)
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind'), [('softmax', 'probabilities'), ('sigmoid', 'sigmoid'), ('argmax', 'labels')]
+)
+def test_the_kind_of_output_is_read_from_the_network(
+    name: str, kind: str, importing: Import
+) -> None:
+    source = f'{HERE / "tiny_unet.py"}:{name}'
+    imported = importing(source, input_size='32x16', publish=False)
+    assert (said(imported)['--kind'].value, said(imported)['--kind'].assumed) == (kind, False)
+
+
+@pytest.mark.parametrize(
+    ('name', 'outputs', 'chosen'),
+    [('named_outputs', 'out float32', 'out'), ('listed_outputs', 'output0 float32', 'output1.0')],
+)
+def test_one_of_several_outputs_is_chosen_by_name(
+    name: str, outputs: str, chosen: str, importing: Import
+) -> None:
+    source = f'{HERE / "tiny_unet.py"}:{name}'
+    with pytest.raises(OptionInvalid, match=f'2 outputs: {outputs}'):
+        importing(source, input_size='32x16')
+    imported = importing(source, input_size='32x16', output_name=chosen, publish=False)
+    assert imported.spec.output.name == chosen
+
+
+def test_the_channels_are_those_of_the_first_filter(importing: Import) -> None:
+    source = f'{HERE / "tiny_unet.py"}:gray'
+    imported = importing(source, input_size='32x16', publish=False)
+    assert (imported.spec.input.channels, imported.spec.input.color_order) == (1, 'gray')
+
+
+def test_a_factory_in_a_package_is_found_from_the_present_folder(
+    tmp_path: Path, importing: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'mine_of_the_test.py').write_text('from tiny_unet import unet\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('sys.path', [*os.sys.path])
+    imported = importing('mine_of_the_test:unet', input_size='32x16')
+    assert package_of(imported).identity == 'unet@1'
+
+
+@pytest.mark.parametrize(
+    ('name', 'error', 'message'),
+    [
+        ('unet', OptionInvalid, 'does not tell the size of its input; pass --input-size'),
+        ('nowhere', OptionInvalid, 'cannot be imported'),
+        ('broken', CompileFailed, r'broken\(\) fails: RuntimeError: no weights here'),
+        ('no_network', CompileFailed, 'returns int; expected a torch.nn.Module'),
+        ('no_outputs', UnsupportedNetwork, 'returns no tensors'),
+        ('TwoImages', CompileFailed, r"missing 1 required positional argument: 'right'"),
+    ],
+)
+def test_a_factory_that_is_of_no_use_is_refused(
+    name: str, error: type[Exception], message: str, importing: Import
+) -> None:
+    size = None if name == 'unet' else '32x16'
+    with pytest.raises(error, match=message):
+        importing(f'{HERE / "tiny_unet.py"}:{name}', input_size=size)
+
+
+def test_weights_without_a_network_are_refused_unread(tmp_path: Path, importing: Import) -> None:
+    torch.save(tiny_unet.unet().state_dict(), tmp_path / 'weights.pt')
+    torch.save(tiny_unet.unet(), tmp_path / 'pickle.pth')
+    for name in ('weights.pt', 'pickle.pth'):
+        with pytest.raises(CompileFailed, match='name a function that returns the network'):
+            importing(tmp_path / name, input_size='32x16')
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path, importing: Import) -> None:
+    (tmp_path / 'net.pt').write_bytes(b'not a zip')
+    with pytest.raises(CompileFailed, match=r'net.pt is no file of PyTorch'):
+        importing(tmp_path / 'net.pt')
+    with zipfile.ZipFile(tmp_path / 'net.pt2', 'w') as archive:
+        archive.writestr('net/archive_format', 'pt2')
+    with pytest.raises(CompileFailed, match=r'net.pt2 cannot be read'):
+        importing(tmp_path / 'net.pt2')
