@@ -43,9 +43,9 @@ def _cpu_properties(options: CompileOptions) -> Properties:
     properties: Properties = {
         'NUM_STREAMS': 1,
         'ENABLE_CPU_PINNING': options.pin_threads,
-        # Left alone, a processor with AMX or AVX512-BF16 would compute in bfloat16.
-        'INFERENCE_PRECISION_HINT': _HINTS.get(options.precision, 'f32'),
     }
+    if options.precision in _HINTS:
+        properties['INFERENCE_PRECISION_HINT'] = _HINTS[options.precision]
     if options.threads > 0:
         properties['INFERENCE_NUM_THREADS'] = options.threads
     return properties

@@ -9,6 +9,7 @@ import mmap
 import os
 from pathlib import Path
 
+from edge_seg.core.onnx_files import files_of, leads_outside
 from edge_seg.core.protobuf_wire import fields, Malformed, text, varints
 from edge_seg.errors import CompileFailed
 
@@ -17,8 +18,7 @@ _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _NODE_OPERATOR, _NODE_ATTRIBUTE = 4, 5
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = 5, 6
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_EXTERNAL = 1, 2, 13
-_ENTRY_KEY, _ENTRY_VALUE = 1, 2
+_TENSOR_DIMS, _TENSOR_TYPE = 1, 2
 _FLOATS = {1: 'fp32', 10: 'fp16', 16: 'bf16'}
 _QUANTISING = ('QuantizeLinear', 'DequantizeLinear')
 _DOMINANT = 0.9
@@ -48,7 +48,6 @@ class _Census:
     def __init__(self) -> None:
         self.weights: Counter[str] = Counter()
         self.quantised = False
-        self.external: set[str] = set()
 
 
 def read_network(path: Path) -> NetworkFacts:
@@ -65,7 +64,7 @@ def read_network(path: Path) -> NetworkFacts:
             # Not closed by hand: the views of a traceback may still point into it.
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         _walk_model(memoryview(data), census)
-        digest = _digest(path, census.external)
+        digest = _digest(path, files_of(memoryview(data)))
     except (Malformed, OSError) as error:
         raise CompileFailed(
             f'{path.name} is not a readable ONNX file ({error})',
@@ -84,14 +83,13 @@ def _precision(census: _Census) -> str:
     return name if count >= _DOMINANT * total else 'mixed'
 
 
-def _digest(path: Path, external: set[str]) -> str:
+def _digest(path: Path, external: frozenset[str]) -> str:
     total = hashlib.sha256()
     for name in ('', *sorted(external)):
-        part = Path(name)
-        if part.is_absolute() or '..' in part.parts:
+        if name and leads_outside(name):
             raise Malformed(f'its external data {name!r} lies outside its folder')
         digest = hashlib.sha256()
-        with (path.parent / part if name else path).open('rb') as file:
+        with (path.parent / name if name else path).open('rb') as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
         total.update(f'{name}\0{digest.hexdigest()}\0'.encode())
@@ -132,16 +130,8 @@ def _count(tensor: memoryview, census: _Census) -> None:
             dims += [value] if isinstance(value, int) else varints(value)
         elif number == _TENSOR_TYPE and isinstance(value, int):
             kind = value
-        elif number == _TENSOR_EXTERNAL and not isinstance(value, int):
-            census.external |= _location(value)
     if kind in _FLOATS:
         census.weights[_FLOATS[kind]] += math.prod(dims)
-
-
-def _location(entry: memoryview) -> set[str]:
-    if any(text(key) == 'location' for key in _messages(entry, _ENTRY_KEY)):
-        return {text(value) for value in _messages(entry, _ENTRY_VALUE)}
-    return set()
 
 
 def _messages(data: memoryview, wanted: int) -> Iterator[memoryview]:

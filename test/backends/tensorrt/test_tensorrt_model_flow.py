@@ -163,6 +163,72 @@ def test_an_engine_that_others_can_write_is_refused(node: ModelFlow) -> None:
     assert 'chmod go-w' in refusal.value.remedy
 
 
+def test_errors_after_probation_bring_the_kept_engine_back(
+    node: ModelFlow, machine: FakeMachine
+) -> None:
+    node.loader.load('net@1')
+    serving(node, 'net@2')
+    node.frames(TRIAL.frames)
+    assert node.board.status.stage == 'serving'
+    machine.gpu.fail_always = {'execute_async_v3'}
+    node.frames(TRIAL.max_errors_in_a_row)
+    machine.gpu.fail_always = set()
+    assert node.board.status.model == 'net@1'
+    assert node.frame()
+
+
+def large(version: str) -> FakePlan:
+    """Make a network of which the GPU holds one at a time."""
+    made = plan(version)
+    made.activation = 900 << 20
+    return made
+
+
+def test_engines_that_do_not_fit_together_are_refused_or_swapped_with_a_gap(
+    node: ModelFlow, machine: FakeMachine
+) -> None:
+    for version in ('3', '4'):
+        publish(node.store, version, large(machine.version))
+    node.loader.load('net@3')
+    with pytest.raises(ModelRejected, match='needs 900 MiB of GPU memory') as refusal:
+        node.loader.load('net@4')
+    assert 'swap: exclusive' in refusal.value.remedy
+    assert node.frame()
+    node.close()
+    exclusive = ModelFlow(node.store, rules=TRIAL, exclusive=True, keep_previous=False)
+    try:
+        exclusive.loader.load('net@3')
+        serving(exclusive, 'net@4')
+        assert exclusive.frame()
+        publish(node.store, '5', plan('9.9.9'))
+        with pytest.raises(ModelRejected, match=r'TensorRT 9\.9\.9'):
+            exclusive.loader.load('net@5')
+        assert exclusive.board.status.model == 'net@4'
+        assert exclusive.frame()  # it was loaded again
+    finally:
+        exclusive.close()
+
+
+def test_good_and_refused_reloads_leave_gpu_and_threads_flat(
+    node: ModelFlow, machine: FakeMachine
+) -> None:
+    publish(node.store, '3', plan(machine.version, 'nan'))
+    publish(node.store, '4', plan('9.9.9'))
+    node.loader.load('net@1')
+    seen = []
+    for turn in range(12):
+        serving(node, f'net@{2 - turn % 2}')
+        node.frames(TRIAL.frames)
+        with pytest.raises(ModelRejected):
+            node.loader.load(f'net@{3 + turn % 2}')
+        for thread in threading.enumerate():
+            if thread.name == 'model_closer':
+                thread.join(30.0)
+        threads = [t.name for t in threading.enumerate() if t.name.startswith('tensorrt')]
+        seen.append((len(threads), machine.gpu.free, len(machine.gpu.left_over())))
+    assert len(set(seen[1:])) == 1, seen
+
+
 def test_rollback_brings_the_kept_engine_back(node: ModelFlow, machine: FakeMachine) -> None:
     node.loader.load('net@1')
     serving(node, 'net@2')
