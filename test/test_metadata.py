@@ -27,12 +27,17 @@ KEYS = {
 # Import name -> extra in setup.py: there is no rosdep key.
 EXTRAS = {
     'cuda': 'cuda-python',
+    'fsspec': 'fsspec',
     'google': 'onnx',  # protobuf
+    'mlflow': 'mlflow',
+    'nncf': 'quantise',
     'onnx': 'onnx',
     'openvino': 'openvino',
     'pycuda': 'tensorrt',
     'rosbags': 'bag',
     'tensorrt': 'tensorrt',
+    'torch': 'pytorch',
+    'zstandard': 'zstd',
 }
 # Import name -> the listed package that brings it.
 COMES_WITH = {'builtin_interfaces': 'std_msgs'}
