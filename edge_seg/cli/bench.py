@@ -12,12 +12,21 @@ import click
 from edge_seg.cli.bench_check import Baseline, load_baseline, regressions
 from edge_seg.cli.bench_domain import use_free_domain
 from edge_seg.cli.bench_environment import environment, load
+from edge_seg.cli.bench_kpi import record_benchmark
 from edge_seg.cli.bench_list import BENCHMARKS, minutes_of
 from edge_seg.cli.bench_noise import NoiseMeter
-from edge_seg.cli.bench_report import listing_of, Report, table_of, write_index, write_report
-from edge_seg.cli.bench_result import BenchOptions
+from edge_seg.cli.bench_report import (
+    document,
+    listing_of,
+    Report,
+    table_of,
+    write_index,
+    write_report,
+)
+from edge_seg.cli.bench_result import BenchOptions, MeasurementFailed
 from edge_seg.cli.demo_processes import prepare_environment
 from edge_seg.cli.main import REFUSED
+from edge_seg.errors import KpiUnavailable
 from rich.console import Console
 
 NOISY = 'Noisy: the machine was not quiet. '
@@ -108,23 +117,42 @@ def command(
         raise click.UsageError('--json goes with one benchmark')
     baseline = {} if baseline_path is None else load_baseline(baseline_path)
     console = Console(highlight=False)
-    console.print(f'bench: about {minutes_of(chosen, quick=quick):.0f} minutes on two cores')
+    about = minutes_of(chosen, quick=quick, memory=minutes)
+    console.print(f'bench: about {about:.0f} minutes on two cores')
     with _ends_on_sigterm():
         use_free_domain()
         prepare_environment()
         options = BenchOptions(
             output, lambda _: None, quick=quick, reloads=reloads, runs=runs, minutes=minutes
         )
-        reports = [_measure(name, options, console) for name in chosen]
-    if copy is not None:
+        reports, bad = _measure_all(chosen, options, console)
+    if copy is not None and reports:
         shutil.copyfile(output / f'{chosen[0]}.json', copy)
     if len(reports) > 1:
         console.print(table_of('All of them', reports))
         console.print(f'bench: wrote {write_index(output, reports)}', soft_wrap=True)
-    bad = _bad(reports, baseline, strict=strict)
+    bad += _bad(reports, baseline, strict=strict)
     for each in bad:
         console.print(f'bench: {each}', style='bold red', markup=False, soft_wrap=True)
     return REFUSED if bad else 0
+
+
+def _measure_all(
+    names: tuple[str, ...], options: BenchOptions, console: Console
+) -> tuple[list[Report], list[str]]:
+    """Run benchmarks; gives the reports, and what went wrong with those that could not measure."""
+    reports: list[Report] = []
+    failures: list[str] = []
+    for name in names:
+        try:
+            reports.append(_measure(name, options, console))
+        except MeasurementFailed as failure:
+            if len(names) == 1:
+                raise
+            # The others may take half an hour more, and do not depend on this one.
+            failures.append(f'{name} failed: {failure}')
+            console.print(f'bench: {failures[-1]}', style='bold red', markup=False, soft_wrap=True)
+    return reports, failures
 
 
 def _measure(name: str, options: BenchOptions, console: Console) -> Report:
@@ -146,6 +174,7 @@ def _measure(name: str, options: BenchOptions, console: Console) -> Report:
         result,
         environment(),
         {**before, **after, **noise.described()},
+        {'runs': options.rounds, 'quick': options.quick},
         NOISY + noise.text if noise.noisy else '',
     )
     paths = write_report(output, report)
@@ -156,6 +185,10 @@ def _measure(name: str, options: BenchOptions, console: Console) -> Report:
     if report.warning:
         console.print(f'{name}: {report.warning}', style='yellow', markup=False, soft_wrap=True)
     say(f'wrote {", ".join(map(str, paths))}')
+    try:
+        record_benchmark(document(report))
+    except KpiUnavailable as error:
+        say(f'not recorded: {error}')
     return report
 
 

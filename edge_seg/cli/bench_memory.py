@@ -43,8 +43,8 @@ def run(options: BenchOptions) -> BenchResult:
     }
     part.charts.append(_chart(samples))
     part.notes.append(
-        f'The Theil-Sen slope over {seconds:g} s after {WARM_UP_S:g} s of warm-up, of resident '
-        'memory without shared memory, stated for ten minutes.'
+        f'The Theil-Sen slope over {seconds:g} s after {WARM_UP_S:g} s of warm-up, stated for ten '
+        "minutes; of memory that is the node's alone, without shared memory and mapped files."
     )
     return joined('memory', 'Memory of the node at 640x480, 30 Hz', [part])
 
@@ -55,6 +55,6 @@ def _chart(samples: list[ProcessFigures]) -> Chart:
     return Chart(
         title='Memory of the node',
         x_label='seconds',
-        y_label='MiB without shared memory',
+        y_label='MiB, its own',
         series=(Series('node', seconds, mib),),
     )

@@ -13,22 +13,18 @@ class ProcessFigures:
 
     Attributes:
         resident_kib: memory in use, shared parts included.
-        shared_memory_kib: of it, shared memory: the DDS segments, which fill up as frames pass.
+        own_kib: what is its alone, in memory or swapped out: neither the DDS segments, which fill
+            up as frames pass, nor files, which the kernel drops when others want the memory.
         threads: how many.
         files: open file descriptors.
         cpu_s: processor time since its start, both modes.
     """
 
     resident_kib: int
-    shared_memory_kib: int
+    own_kib: int
     threads: int
     files: int
     cpu_s: float
-
-    @property
-    def own_kib(self) -> int:
-        """Memory in use without shared memory."""
-        return self.resident_kib - self.shared_memory_kib
 
 
 def figures_of(pid: int) -> ProcessFigures:
@@ -45,7 +41,7 @@ def figures_of(pid: int) -> ProcessFigures:
     fields = (folder / 'stat').read_text('utf-8').rpartition(')')[2].split()
     return ProcessFigures(
         resident_kib=int(status['VmRSS'].split()[0]),
-        shared_memory_kib=int(status['RssShmem'].split()[0]),
+        own_kib=sum(int(status[name].split()[0]) for name in ('RssAnon', 'VmSwap')),
         threads=int(status['Threads']),
         files=len(os.listdir(folder / 'fd')),
         cpu_s=(int(fields[11]) + int(fields[12])) * TICK_S,

@@ -33,12 +33,14 @@ class Report:
         result: the figures.
         environment: machine, versions, commit.
         load: of the machine before and after, and what others computed meanwhile; 'noisy'.
+        how: number of runs, quick or not.
         warning: for people, '' on a quiet machine.
     """
 
     result: BenchResult
     environment: Mapping[str, str]
     load: Mapping[str, Any]
+    how: Mapping[str, Any]
     warning: str = ''
 
 
@@ -59,6 +61,7 @@ def document(report: Report) -> dict[str, Any]:
         'title': result.title,
         'environment': report.environment,
         'load': report.load,
+        'how': report.how,
         'targets': targets,
         'figures': result.figures,
         'notes': list(result.notes),
@@ -162,7 +165,7 @@ def _rows(targets: Mapping[str, Target]) -> str:
 def _where(report: Report) -> str:
     rows = ''.join(
         f'<tr><td>{escape(name)}</td><td>{escape(_plain(value))}</td></tr>'
-        for name, value in {**report.environment, **report.load}.items()
+        for name, value in {**report.environment, **report.load, **report.how}.items()
     )
     return f'<h2>Where</h2><table>{rows}</table>'
 

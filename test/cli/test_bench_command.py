@@ -1,15 +1,20 @@
 """The command bench: its help, its runs, the noise it reports, what it leaves when interrupted."""
 
+from collections.abc import Callable
+import json
+import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
 
 from edge_seg.cli.bench_cameras import jain
-from edge_seg.cli.bench_list import BENCHMARKS, minutes_of
+from edge_seg.cli.bench_list import Benchmark, BENCHMARKS, minutes_of
 from edge_seg.cli.bench_noise import Clocks, Noise, NoiseMeter
+from edge_seg.cli.bench_result import BenchOptions, BenchResult, MeasurementFailed, Target
 from edge_seg.cli.bench_runs import settled, trimmed
 from edge_seg.cli.main import main
+from edge_seg.ros.compat import DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE
 from hypothesis import given
 from hypothesis import strategies as st
 import psutil
@@ -38,6 +43,59 @@ def test_the_help_lists_every_benchmark(capsys: pytest.CaptureFixture[str]) -> N
     for name, each in BENCHMARKS.items():
         assert f'  {name} ' in shown
         assert each.brief in shown
+
+
+def measured(options: BenchOptions) -> BenchResult:
+    options.say('measuring')
+    return BenchResult('good', 'Good', {'ratio': Target(options.minutes, '', 1.0)})
+
+
+def failed(options: BenchOptions) -> BenchResult:
+    raise MeasurementFailed('no masks')
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Run the command with functions of this file in place of the benchmarks."""
+    monkeypatch.setenv('EDGE_SEG_KPI', 'off')
+    for name in ('ROS_DOMAIN_ID', DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE):
+        monkeypatch.setenv(name, os.environ.get(name, ''))  # put back afterwards
+
+    def run(functions: tuple[str, ...], *words: str) -> tuple[int, str]:
+        table = {name: Benchmark(f'{__name__}:{name}', name, (1, 1), name) for name in functions}
+        monkeypatch.setattr('edge_seg.cli.bench.BENCHMARKS', table)
+        monkeypatch.setattr('edge_seg.cli.bench_list.BENCHMARKS', table)
+        code = main(['bench', '--output', str(tmp_path), *words])
+        return code, ' '.join(capsys.readouterr().out.split())
+
+    return run
+
+
+def test_a_benchmark_that_cannot_measure_does_not_keep_the_others_from_it(
+    bench: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    code, shown = bench(('failed', 'measured'))
+
+    assert code == 1
+    assert 'failed failed: no masks' in shown
+    targets = json.loads((tmp_path / 'good.json').read_text('utf-8'))['targets']
+    assert targets['ratio']['met'] is False
+
+
+@pytest.mark.parametrize(('minutes', 'code'), [('1.2', 0), ('1.4', 1)])
+def test_a_ratio_beyond_its_tolerance_fails_the_check(
+    minutes: str, code: int, bench: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    baseline = tmp_path / 'baseline.json'
+    baseline.write_text('{"ratios": {"good/ratio": {"value": 1.0, "tolerance": 0.3}}}', 'utf-8')
+
+    found = bench(('measured',), '--check', str(baseline), '--minutes', minutes)
+
+    assert found[0] == code
+    worse = f'good/ratio: {minutes}, the baseline is 1 (tolerance 30%)'
+    assert (worse in found[1]) is bool(code)
 
 
 def test_all_but_reload_take_three_quarters_of_an_hour() -> None:

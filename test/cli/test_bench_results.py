@@ -42,7 +42,7 @@ def result(ratio: float = 0.2, gap_ms: float = 50.0) -> BenchResult:
 
 
 def report(of: BenchResult, warning: str = '') -> Report:
-    return Report(of, {'cores': '2'}, {'noisy': bool(warning)}, warning)
+    return Report(of, {'cores': '2'}, {'noisy': bool(warning)}, {'runs': 5}, warning)
 
 
 @pytest.mark.parametrize(
