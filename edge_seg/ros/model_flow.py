@@ -125,7 +125,7 @@ class ModelFlow:
                 cache, options.compile, engines=settings.build, on_build=self._on_build
             )
         return ModelLoader(
-            CandidateFactory(store, options, builder),
+            CandidateFactory(store, options, builder, pause=succession.idle.wait),
             succession,
             self._board,
             exclusive=settings.swap == 'exclusive',

@@ -4,16 +4,14 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-import time
 from typing import Protocol
 
 from edge_seg.backends.base import CompiledModel, CompileOptions
 from edge_seg.backends.registry import AUTO, BackendChoice, choose, Rejected
-from edge_seg.core.values import ArtifactFormat, DecodedImage, Size
+from edge_seg.core.values import ArtifactFormat, Size
 from edge_seg.errors import (
     BackendUnavailable,
     EdgeSegError,
-    InferenceFailed,
     LoadStage,
     ModelRejected,
     NotBuilt,
@@ -27,8 +25,7 @@ from edge_seg.runtime.feeding import PreprocessMode
 from edge_seg.runtime.golden import check_golden
 from edge_seg.runtime.memory import check_fits
 from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.stopwatch import Stopwatch
-import numpy as np
+from edge_seg.runtime.warm_up import no_pause, noise, Pause, warm, WarmUp
 
 OnStage = Callable[[LoadStage], None]
 
@@ -59,14 +56,6 @@ class CandidateOptions:
     warmup_runs: int
     signatures: SignaturePolicy = SignaturePolicy()
     preprocess: PreprocessMode = 'cpu'
-
-
-@dataclass(frozen=True, slots=True)
-class WarmUp:
-    """What warming up measured, in seconds: a robot's first frame does not pay ``first_s``."""
-
-    first_s: float
-    steady_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +97,8 @@ class CandidateFactory:
         store: where names are looked up.
         options: backend, device, warm-up, signatures.
         builder: compiles ahead in a child process; None compiles in this process.
+        pause: called before whatever takes the processor for milliseconds; returns when the
+            frames in service leave it free.
         choose_backend: replaced in tests.
     """
 
@@ -117,9 +108,11 @@ class CandidateFactory:
         options: CandidateOptions,
         builder: Builder | None = None,
         *,
+        pause: Pause = no_pause,
         choose_backend: ChooseBackend = choose,
     ) -> None:
         self._store = store
+        self._pause = pause
         self._options = options
         self._builder = builder
         self._choose = choose_backend
@@ -183,6 +176,7 @@ class CandidateFactory:
                 in_use = undo.enter_context(ExitStack())
                 in_use.enter_context(self._store.in_use(package))
                 check_fits(prepared.file, package.identity)
+                self._pause()
                 compiled = self._compile(prepared)
                 undo.callback(compiled.close)
             with _stage(LoadStage.CHECK, on_stage):
@@ -195,9 +189,11 @@ class CandidateFactory:
                     preprocess=self._options.preprocess,
                 )
             with _stage(LoadStage.WARM, on_stage):
+                size, runs = camera or spec.input.size, self._options.warmup_runs
                 if camera is not None or self._options.preprocess == 'gpu':
-                    model.settle(_noise(camera or spec.input.size))
-                warm_up = warm(model, camera or spec.input.size, runs=self._options.warmup_runs)
+                    model.settle(noise(size))
+                warm_up = warm(model, size, runs=runs, pause=self._pause)
+                self._pause()
                 check_golden(package, model)
             undo.pop_all()
         return LoadedModel(package, model, prepared.choice, warm_up)
@@ -248,33 +244,6 @@ class CandidateFactory:
             return self._builder.prebuilt(prepared.package, prepared.choice)
         except NotBuilt as missing:
             raise NotBuilt(failure.met, remedy=missing.remedy) from failure
-
-
-def warm(model: ServingModel, camera: Size, *, runs: int) -> WarmUp:
-    """Run a model on noise at camera geometry until it is at speed.
-
-    Raises:
-        InferenceFailed: it fails, gives NaN or infinite scores, or the same score everywhere.
-    """
-    image = _noise(camera)
-    durations_s = []
-    for _ in range(max(1, runs)):
-        begin_s = time.monotonic()
-        model.segment(image, confidence=False, watch=Stopwatch())
-        durations_s.append(time.monotonic() - begin_s)
-    problem = model.output_problem(image)
-    if problem:
-        raise InferenceFailed(
-            f'{model.identity} {problem}',
-            expected='finite scores that depend on the image',
-            remedy='check the exported weights and the precision (try precision: fp32)',
-        )
-    return WarmUp(first_s=durations_s[0], steady_s=durations_s[-1])
-
-
-def _noise(camera: Size) -> DecodedImage:
-    noise = np.random.default_rng(0).integers(0, 256, (camera.height, camera.width, 3), np.uint8)
-    return DecodedImage(pixels=noise, order='rgb')
 
 
 @contextmanager

@@ -243,7 +243,8 @@ class ModelLoader:
         except Exception as bug:
             # A bug in a backend must not leave 'loading' behind for ever.
             logger.exception('a bug while loading %s', package.identity)
-            unexpected = ModelRejected(LoadStage.LOAD, f'{type(bug).__name__}: {bug}')
+            stage = LoadStage(self._board.status.stage)
+            unexpected = ModelRejected(stage, f'{type(bug).__name__}: {bug}')
             self._board.rejected(unexpected)
             raise unexpected from bug
 

@@ -1,6 +1,7 @@
 """Who serves, who served before, and when one gives way to the other."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 import logging
 import threading
@@ -9,6 +10,7 @@ import time
 from edge_seg.errors import LoadStage, ModelRejected, NoActiveModel
 from edge_seg.models.store import ModelPackage
 from edge_seg.runtime.candidate import LoadedModel
+from edge_seg.runtime.idle_moments import IdleMoments
 from edge_seg.runtime.model_status import StatusBoard
 from edge_seg.runtime.probation import Probation, ProbationRules
 from edge_seg.runtime.serving import ServingModel
@@ -44,6 +46,9 @@ class Succession:
         on_withdrawn: told of a model that was withdrawn after the swap, and why.
         on_worn_out: told the error of a model that fails again and again with none to follow it.
         on_first_answer: told of the first frame that a model answered after it began to serve.
+
+    Attributes:
+        idle: moments at which the frame worker has just finished a frame.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Succession:
         self._on_withdrawn = on_withdrawn
         self._on_worn_out = on_worn_out
         self._on_first_answer = on_first_answer
+        self.idle = IdleMoments()
         # Guards everything below; never held while a model runs. The board and the announcements
         # are told under it, so that they hear of changes in the order in which they happen.
         self._lock = threading.Lock()
@@ -95,15 +101,15 @@ class Succession:
             ModelRejected: at SWAP, when the node is being cleaned up; the candidate is closed.
         """
         self._board.entered(LoadStage.SWAP)
-        with self._lock:
-            closed = self._closed
-            if not closed:
+        with ExitStack() as undo:
+            undo.callback(candidate.model.close)
+            with self._lock:
+                if self._closed:
+                    raise ModelRejected(LoadStage.SWAP, 'the node is being cleaned up')
                 self._announce(candidate)  # its labels go out before its first mask
+                undo.pop_all()  # from here on it belongs to the slot
                 outdated = self._exchange(candidate)
                 self._board.serving(candidate, on_trial=self._probation is not None)
-        if closed:
-            candidate.model.close()
-            raise ModelRejected(LoadStage.SWAP, 'the node is being cleaned up')
         if outdated is not None:
             outdated.release(drain_timeout_s=DRAIN_TIMEOUT_S)
 
@@ -143,6 +149,12 @@ class Succession:
 
     def frame_answered(self, model: ServingModel, answer: Answer) -> None:
         """Note an answered frame; on shadow frames the previous model runs here as well."""
+        try:
+            self._note_answer(model, answer)
+        finally:
+            self.idle.frame_finished()
+
+    def _note_answer(self, model: ServingModel, answer: Answer) -> None:
         self._note_first(model, answer)
         with self._lock:
             if self._served is None or self._served.model is not model:

@@ -97,7 +97,7 @@ class FakeBackend:
     ) -> CompiledModel:
         """Make one, after the gate is opened."""
         if self.gate is not None:
-            assert self.gate.wait(10.0), 'the test never opened the gate'
+            assert self.gate.wait(30.0), 'the test never opened the gate'
         faults = self.faults.setdefault(spec.version, Faults())
         if faults.bug:
             raise ZeroDivisionError('a bug in a backend')

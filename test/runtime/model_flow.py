@@ -39,6 +39,7 @@ class ModelFlow:
     def __post_init__(self) -> None:
         self.history: list[ModelStatus] = []
         self.announced: list[str] = []
+        self.unannounceable: set[str] = set()
         self.withdrawn: list[str] = []
         self.worn_out: list[str] = []
         self.first_answers: list[Answer] = []
@@ -51,7 +52,7 @@ class ModelFlow:
             self.board,
             self.rules,
             keep_previous=self.keep_previous,
-            announce=lambda loaded: self.announced.append(loaded.model.identity),
+            announce=self._on_announce,
             on_withdrawn=self._on_withdrawn,
             on_worn_out=self.worn_out.append,
             on_first_answer=self.first_answers.append,
@@ -95,18 +96,23 @@ class ModelFlow:
     def wait_for_outcomes(self, count: int = 1) -> tuple[bool, str]:
         """Wait until so many background requests have ended; gives the last outcome."""
         with self._done:
-            assert self._done.wait_for(lambda: len(self.outcomes) >= count, 10.0)
+            assert self._done.wait_for(lambda: len(self.outcomes) >= count, 30.0)
             return self.outcomes[-1]
 
     def slot_is_empty(self) -> None:
         """Wait until nothing serves."""
         with self._done:
-            assert self._done.wait_for(lambda: self.slot.active is None, 10.0)
+            assert self._done.wait_for(lambda: self.slot.active is None, 30.0)
 
     def close(self) -> None:
         """Take everything down as the node does."""
-        self.loader.close(10.0)
+        self.loader.close(30.0)
         self.succession.close()
+
+    def _on_announce(self, loaded: LoadedModel) -> None:
+        if loaded.model.identity in self.unannounceable:
+            raise RuntimeError('the publisher is gone')
+        self.announced.append(loaded.model.identity)
 
     def _on_status(self, status: ModelStatus) -> None:
         with self._done:

@@ -154,6 +154,19 @@ def test_wrong_output_shape_is_refused_at_check(flow: Make, tmp_path: Path) -> N
     assert node.board.status.stage == 'rejected'
 
 
+def test_a_candidate_that_cannot_be_announced_is_refused_at_swap_and_closed(flow: Make) -> None:
+    node = flow()
+    node.loader.load('net@1')
+    node.unannounceable.add('net@2')
+
+    with pytest.raises(ModelRejected, match='swap: RuntimeError: the publisher is gone'):
+        node.loader.load('net@2')
+
+    assert [model.closed for model in node.backends[0].made] == [0, 1]
+    assert node.board.status.model == 'net@1'
+    assert node.frame()
+
+
 def test_an_unknown_name_is_refused_at_once(flow: Make) -> None:
     node = flow()
     node.loader.load('net@1')
