@@ -51,10 +51,11 @@ setup(
         'openvino': ['openvino>=2024.6'],
         'tensorrt': ['tensorrt>=10.3', 'pycuda>=2025.1.2'],
         'cuda-python': ['cuda-bindings>=12.6'],
+        'nvml': ['nvidia-ml-py>=11.450'],  # figures of the GPU in the diagnostics, not on Jetson
         'bag': ['rosbags>=0.10'],
         'onnx': ['onnx>=1.14'],
         # Offline tools: quantisation, registries of models, archives as tar.zst.
-        'quantise': ['nncf>=2.14', 'onnx>=1.14', 'openvino>=2024.6'],
+        'quantise': ['nncf>=2.14', 'onnx>=1.14', 'onnxruntime>=1.16', 'openvino>=2024.6'],
         'pytorch': ['torch>=2.6', 'onnx>=1.14'],
         'mlflow': ['mlflow-skinny>=2.9'],
         'fsspec': ['fsspec>=2024.2'],

@@ -32,6 +32,7 @@ EXTRAS = {
     'mlflow': 'mlflow',
     'nncf': 'quantise',
     'onnx': 'onnx',
+    'onnxruntime': 'quantise',
     'openvino': 'openvino',
     'pycuda': 'tensorrt',
     'rosbags': 'bag',
