@@ -15,7 +15,7 @@ KEPT, JAIN = 0.95, 0.98
 FIRST_HZ, FASTER, HIGHEST_HZ = 80.0, 1.4, 600.0
 TOO_MUCH = 0.25
 """Share of frames without a mask at which the node, and nothing else, sets the rate of masks."""
-WATCH_S, QUICK_WATCH_S, SETTLE_S = 5.0, 2.5, 1.5
+WATCH_S, QUICK_WATCH_S, SETTLE_S = 4.0, 2.5, 1.5
 
 
 @dataclass(frozen=True, slots=True)

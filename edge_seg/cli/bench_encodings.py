@@ -7,7 +7,7 @@ from edge_seg.cli.bench_runs import settled
 from edge_seg.cli.bench_store import good_store, SECOND
 from edge_seg.core.encode import ENCODABLE
 
-WATCH_S, SETTLE_S = 2.5, 0.5
+WATCH_S, SETTLE_S = 2.0, 0.5
 SHOWN = {'decode_p50': 'decoding (median)', 'cpu': 'processor time', 'age_p50': 'age (median)'}
 
 

@@ -15,7 +15,7 @@ from edge_seg.cli.bench_runs import settled
 from edge_seg.cli.bench_store import good_store, SECOND
 
 IDLE_PERCENT = 1.0
-WATCH_S, SETTLE_S = 10.0, 4.0
+WATCH_S, SETTLE_S = 8.0, 4.0
 NO_SUBSCRIBER, INACTIVE = 'active, no subscriber', 'inactive'
 
 

@@ -21,7 +21,7 @@ TARGET_RATE_HZ = 30.0
 AGE_TARGETS = {Size(640, 480): 0.20, Size(1920, 1080): 0.25}
 SPREAD = 2.0
 CPU_MS = 3.0
-WATCH_S, SETTLE_S, RAW_S = 5.0, 1.0, 1.5
+WATCH_S, SETTLE_S, RAW_S = 5.0, 1.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     'latency': Benchmark(
         'edge_seg.cli.bench_latency:run',
         'age of the mask',
-        (13, 2),
+        (12, 1),
         'Age of the mask at the consumer (camera stamp to arrival) at 10, 30 and 60 Hz, 640x480 '
         'and 1920x1080, beside a plain node (bench/naive_node.py) and inference alone; processor '
         'time per frame.',
@@ -43,7 +43,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     'throughput': Benchmark(
         'edge_seg.cli.bench_throughput:run',
         'highest camera rate',
-        (5, 1),
+        (4, 0.5),
         "Highest camera rate with under 5 % unanswered frames, beside what OpenVINO's "
         'benchmark_app reaches with the latency hint, same model, same precision.',
     ),
@@ -57,7 +57,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     'nav2': Benchmark(
         'edge_seg.cli.bench_nav2:run',
         'mask, confidence and overlay at once',
-        (6, 1),
+        (5, 1),
         'Mask, confidence and overlay of a network with an input of 640x480 and 8 classes, made '
         'for the purpose, at 10 and 30 Hz, beside a node in the manner of the Nav2 tutorial '
         '(bench/nav2_node.py). Needs the package onnx.',
@@ -65,14 +65,14 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     'cold-start': Benchmark(
         'edge_seg.cli.bench_cold_start:run',
         'process start to first mask',
-        (2, 1),
+        (1, 0.5),
         'Node and manager start beside a running camera: seconds to the first mask, with and '
         'without the compiled model in the cache.',
     ),
     'encodings': Benchmark(
         'edge_seg.cli.bench_encodings:run',
         'cost of each input encoding',
-        (6, 1.5),
+        (5, 1),
         'Decoding, processor time per frame and age for every input encoding, 640x480, 30 Hz.',
     ),
     'idle': Benchmark(

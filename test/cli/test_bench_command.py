@@ -99,7 +99,7 @@ def test_a_ratio_beyond_its_tolerance_fails_the_check(
 
 
 def test_all_but_reload_take_three_quarters_of_an_hour() -> None:
-    assert minutes_of(tuple(name for name in BENCHMARKS if name != 'reload'), quick=False) <= 50
+    assert minutes_of(tuple(name for name in BENCHMARKS if name != 'reload'), quick=False) <= 45
 
 
 @pytest.mark.parametrize(
