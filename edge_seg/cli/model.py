@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     'verify': ('edge_seg.cli.model:verify', 'Check digests and signatures.'),
     'package': ('edge_seg.cli.model_archive:package', 'Write a model as one archive.'),
     'install': ('edge_seg.cli.model_archive:install', 'Put an archive into the store.'),
+    'report': ('edge_seg.cli.model_report:report', 'Write what is known of a model as HTML.'),
     'push': ('edge_seg.cli.model_registry:push', 'Put a model into a registry.'),
     'pull': ('edge_seg.cli.model_registry:pull', 'Get a model from a registry.'),
     'registry': ('edge_seg.cli.model_registry:registry', 'List what is in a registry.'),
