@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import click
+from edge_seg import __version__
 from edge_seg.errors import (
     BackendUnavailable,
     EdgeSegError,
@@ -86,6 +87,7 @@ class LazyGroup(click.Group):
     epilog=EXIT_CODES,
     context_settings={'help_option_names': ['-h', '--help']},
 )
+@click.version_option(__version__, message='%(prog)s %(version)s')
 def command() -> None:
     """Semantic segmentation of camera images, with models that change while it runs."""
 

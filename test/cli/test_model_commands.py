@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from command_line import Run
+import edge_seg
 import pytest
 
 
@@ -213,6 +214,11 @@ def test_every_command_has_help(run: Run) -> None:
 
 def test_exit_codes_are_in_the_help(run: Run) -> None:
     assert '3 no such model' in ' '.join(run('--help').out.split())
+
+
+def test_the_version_is_shown(run: Run) -> None:
+    result = run('--version')
+    assert (result.code, result.out) == (0, f'edge_seg {edge_seg.__version__}\n')
 
 
 def test_help_waits_for_no_sdk() -> None:
