@@ -6,11 +6,12 @@ from pathlib import Path
 from edge_seg.backends.openvino import INSTALL_HINT, OpenVinoBackend
 from edge_seg.backends.sdk import sdk_import
 from edge_seg.core.values import ArtifactFormat
-from edge_seg.errors import BackendUnavailable, IncompatibleModel
+from edge_seg.errors import AccuracyLost, BackendUnavailable, IncompatibleModel
 from edge_seg.models.package import ModelPackage
 from edge_seg.offline.optimizing.calibration import Calibration
 from edge_seg.offline.optimizing.judging import AccuracyBound
 from edge_seg.offline.optimizing.onnx_graphs import (
+    is_quantised,
     layers_in_float,
     load_float,
     save_checked,
@@ -52,6 +53,7 @@ def to_int8(
     """Quantise a model into ``folder``; the IR is made from the Q/DQ ONNX, so both are the same.
 
     Raises:
+        AccuracyLost: within the bound no layer can be in INT8.
         BackendUnavailable: NNCF, ONNX or OpenVINO is missing.
         CompileFailed: the network cannot be read, quantised or written.
         IncompatibleModel: it is quantised already, or is not what the manifest says.
@@ -72,6 +74,12 @@ def to_int8(
         ir_file.write_ir(quantised, xml, half=False)
         return Converted((_ir(xml),), (), made_with)
     graph = with_signed_ranges(quantise_onnx(load_float(source), spec, calibration, bound=bound))
+    if not is_quantised(graph):
+        raise AccuracyLost(
+            f'no layer of {package.identity} can be in INT8 within the bound',
+            expected='at least one; nothing is published',
+            remedy='allow more with --max-drop, or optimise with --precision fp16',
+        )
     onnx_file = folder / f'{spec.name}.onnx'
     save_checked(graph, onnx_file)
     OpenVinoBackend().write_ir(onnx_file, xml, spec, half=False)

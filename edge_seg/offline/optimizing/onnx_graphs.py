@@ -1,7 +1,7 @@
 """Changes to ONNX graphs around quantisation: loading, signed ranges, half precision, saving."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edge_seg.backends.sdk import sdk_import
 from edge_seg.errors import CompileFailed, IncompatibleModel
@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import onnx
 
+Message = TypeVar('Message', 'onnx.ModelProto', 'onnx.TensorProto')
 INSTALL_HINT = 'pip install onnx onnxruntime'
 MIN_OPSET = 13
 """From here on QuantizeLinear takes one scale for each channel."""
@@ -36,7 +37,7 @@ def load_float(path: Path) -> 'onnx.ModelProto':
             model = version_converter.convert_version(model, MIN_OPSET)
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError, RuntimeError) as error:
         raise CompileFailed(f'{path.name} cannot be read as ONNX: {error}') from error
-    if any(node.op_type in QUANTISERS for node in model.graph.node):
+    if is_quantised(model):
         raise IncompatibleModel(
             f'{path.name} is quantised already', expected='a network in float32'
         )
@@ -48,6 +49,11 @@ def load_float(path: Path) -> 'onnx.ModelProto':
             remedy='optimise the version that it was made from',
         )
     return model
+
+
+def is_quantised(model: 'onnx.ModelProto') -> bool:
+    """Say whether anything in a graph is in INT8."""
+    return any(node.op_type in QUANTISERS for node in model.graph.node)
 
 
 def with_signed_ranges(model: 'onnx.ModelProto') -> 'onnx.ModelProto':
@@ -97,27 +103,27 @@ def to_half(model: 'onnx.ModelProto') -> 'onnx.ModelProto':
     return converted
 
 
-def _resize_scales(model: 'onnx.ModelProto') -> 'dict[str, onnx.TensorProto]':
-    """Return the constant factors of resizing, by the output: 4/3 is another in half precision."""
+def _resize_scales(model: 'onnx.ModelProto') -> 'list[onnx.TensorProto | None]':
+    """Return the constant factors of resizing, in order: 4/3 is another in half precision."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         for attribute in node.attribute if node.op_type == 'Constant' else ():
             if attribute.name == 'value':
                 constants[node.output[0]] = attribute.t
-    found: dict[str, onnx.TensorProto] = {}
+    found: list[onnx.TensorProto | None] = []
     for node in model.graph.node:
-        if node.op_type == 'Resize' and len(node.input) > 2 and node.input[2] in constants:
-            tensor = type(constants[node.input[2]])()
-            tensor.CopyFrom(constants[node.input[2]])
-            found[node.output[0]] = tensor
+        if node.op_type == 'Resize':
+            scales = constants.get(node.input[2]) if len(node.input) > 2 else None
+            found.append(None if scales is None else copied(scales))
     return found
 
 
-def _put_back(model: 'onnx.ModelProto', scales: 'dict[str, onnx.TensorProto]') -> None:
-    for node in model.graph.node:
-        if node.op_type == 'Resize' and node.output[0] in scales:
-            tensor = scales[node.output[0]]
-            tensor.name = f'{node.output[0]}_scales'
+def _put_back(model: 'onnx.ModelProto', scales: 'list[onnx.TensorProto | None]') -> None:
+    # Conversions are appended to the graph: what was there keeps its order.
+    resizing = [node for node in model.graph.node if node.op_type == 'Resize']
+    for number, (node, tensor) in enumerate(zip(resizing, scales, strict=True)):
+        if tensor is not None:
+            tensor.name = f'edge_seg_scales_{number}'
             model.graph.initializer.append(tensor)
             node.input[2] = tensor.name
     used = {name for node in model.graph.node for name in node.input}
@@ -148,6 +154,13 @@ def _sort(model: 'onnx.ModelProto') -> None:
         waiting = later
     del model.graph.node[:]
     model.graph.node.extend(ordered)
+
+
+def copied(message: Message) -> Message:
+    """Return a copy of a part of a graph, or of all of it."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
 
 
 def layers_in_float(model: 'onnx.ModelProto') -> tuple[str, ...]:

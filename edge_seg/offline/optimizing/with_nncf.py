@@ -12,6 +12,7 @@ from edge_seg.core.values import AnyArray, ModelSpec
 from edge_seg.errors import BackendUnavailable, CompileFailed
 from edge_seg.offline.optimizing.calibration import Calibration, file_tensor
 from edge_seg.offline.optimizing.judging import AccuracyBound, KnownFrame
+from edge_seg.offline.optimizing.onnx_graphs import copied, with_signed_ranges
 
 if TYPE_CHECKING:
     import onnx
@@ -112,8 +113,9 @@ def _validation(
     def validate(
         model: 'onnx.ModelProto', frames: Iterable[KnownFrame]
     ) -> tuple[float, list[float]]:
+        served = with_signed_ranges(copied(model))  # judged as it will be served
         session = onnxruntime.InferenceSession(
-            model.SerializeToString(), providers=['CPUExecutionProvider']
+            served.SerializeToString(), providers=['CPUExecutionProvider']
         )
 
         def infer(frame: KnownFrame) -> AnyArray:

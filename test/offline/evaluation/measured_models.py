@@ -71,11 +71,13 @@ def colours() -> onnx.ModelProto:
 
 def fragile() -> onnx.ModelProto:
     """Give a network that INT8 ruins: beside small values, one channel has huge ones."""
+    sound = np.zeros((3, 3, 3, 3), np.float32)
+    sound[:, :, 1, 1] = np.eye(3)
     first = np.zeros((8, 3, 1, 1), np.float32)
     first[0, :, 0, 0], first[1], first[2, :, 0, 0] = (1, -1, 0), 500, (0, 1, -1)
     second = np.zeros((3, 8, 3, 3), np.float32)
     second[0, 0, 1, 1] = second[1, 2, 1, 1] = 1
-    return network(('first', first), ('second', second))
+    return network(('sound', sound), ('first', first), ('second', second))
 
 
 def _mask() -> Array:
