@@ -1,11 +1,13 @@
 """The segmentation node as it is, with a note of every network that is opened and closed.
 
 Whether a model is closed exactly once cannot be seen from outside the process, so what the backend
-compiles is wrapped.
+compiles is wrapped. And no model fails at check or at swap by itself: what check would find,
+OpenVINO finds at build, and nothing is left to go wrong at swap but the node's own publishers. Two
+versions of the model stand for that.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 import os
 from pathlib import Path
@@ -15,9 +17,12 @@ from edge_seg.backends import registry
 from edge_seg.backends.base import Backend, CompiledModel, CompileOptions
 from edge_seg.core.values import ModelSpec
 from edge_seg.ros import segmentation_node
+from edge_seg.ros.announcements import Announcements
 
 LOG_VARIABLE = 'EDGE_SEG_BENCH_MODEL_LOG'
 OPENED, CLOSED = 'open', 'close'
+MISFIT_VERSION, MUTE_VERSION = '130', '131'
+"""Versions whose outputs do not fit, and whose labels cannot be published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,11 @@ def read_close_count(path: Path) -> CloseCount:
 
 
 class _Counted:
-    """A compiled model, of which one method is replaced."""
+    """A compiled model, of which something is replaced."""
 
-    def __init__(self, inner: Any, **methods: Callable[..., Any]) -> None:
+    def __init__(self, inner: Any, **replaced: Any) -> None:
         self._inner = inner
-        self.__dict__.update(methods)
+        self.__dict__.update(replaced)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -84,11 +89,42 @@ def count_models(backend: type[Backend], note: Callable[[str], None]) -> None:
     setattr(backend, 'compile_model', counted)  # noqa: B010 - mypy refuses the assignment
 
 
+def misfit(backend: type[Backend]) -> None:
+    """Let the network of one version have an output of another shape than it should."""
+    compile_model = backend.compile_model
+
+    def misfitting(
+        self: Backend, artifact: Path, spec: ModelSpec, options: CompileOptions
+    ) -> CompiledModel:
+        compiled = compile_model(self, artifact, spec, options)
+        if spec.version != MISFIT_VERSION:
+            return compiled
+        output = replace(compiled.outputs[0], shape=(*compiled.outputs[0].shape, 2))
+        return cast(CompiledModel, _Counted(compiled, outputs=(output,)))
+
+    setattr(backend, 'compile_model', misfitting)  # noqa: B010 - as above
+
+
+def mute(announcements: type[Announcements]) -> None:
+    """Let the labels of one version not be published, as with a publisher that is gone."""
+    classes = announcements.classes
+
+    def unless_mute(self: Announcements, spec: ModelSpec) -> None:
+        if spec.version == MUTE_VERSION:
+            raise RuntimeError('the labels cannot be published')
+        classes(self, spec)
+
+    setattr(announcements, 'classes', unless_mute)  # noqa: B010 - as above
+
+
 def main() -> int:
     """Run the segmentation node."""
     file = os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    backend = type(registry.create('openvino'))
+    misfit(backend)
     count_models(
-        type(registry.create('openvino')),
+        backend,
         lambda line: cast(None, os.write(file, f'{line}\n'.encode('ascii'))),
     )
+    mute(Announcements)
     return segmentation_node.main()

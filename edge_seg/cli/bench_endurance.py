@@ -6,12 +6,19 @@ import os
 from pathlib import Path
 
 from edge_seg.cli.bench_client import CLEANUP, DEACTIVATE
-from edge_seg.cli.bench_counted_node import CloseCount, LOG_VARIABLE, read_close_count
+from edge_seg.cli.bench_counted_node import (
+    CloseCount,
+    LOG_VARIABLE,
+    MISFIT_VERSION,
+    MUTE_VERSION,
+    read_close_count,
+)
 from edge_seg.cli.bench_part import Part
 from edge_seg.cli.bench_process_figures import ProcessFigures
 from edge_seg.cli.bench_result import BenchOptions, Chart, MeasurementFailed, Series, Target
 from edge_seg.cli.bench_rig import NODE, Rig, RigPlan
-from edge_seg.cli.bench_store import BadModel, FIRST, NAME, SECOND
+from edge_seg.cli.bench_store import BadModel, copy_as, FIRST, NAME, nudge, SECOND
+from edge_seg.models.store import ModelStore
 import numpy as np
 
 SETTLE_S = 0.1
@@ -22,8 +29,8 @@ OVERSIZE_BYTES = 1 << 42
 REPORT_EVERY = 25
 NOTE = (
     'Memory is that of the node without shared memory (the DDS segments); slopes are Theil-Sen '
-    f'estimates after the first {SETTLING:.0%} of the reloads. Of the stages, check and swap '
-    'cannot be made to fail by a model: what check would find, OpenVINO finds at build.'
+    f'estimates after the first {SETTLING:.0%} of the reloads. The failures at check and swap are '
+    'made in the node: what check would find in a model, OpenVINO finds at build.'
 )
 
 
@@ -52,7 +59,7 @@ def measure_endurance(
         rig.start_all()
         oversized = _oversized(rig, Path(plan.cache_dir), roomy)
         good = _good_reloads(rig, options)
-        wrong, refused = _failed_reloads(rig, (*bad, oversized), options)
+        wrong, refused = _failed_reloads(rig, (*bad, oversized, *_faulty(plan)), options)
         for number in (DEACTIVATE, CLEANUP):
             if not rig.client.transition(number):
                 raise MeasurementFailed('the node does not come down after the reloads')
@@ -109,6 +116,17 @@ def _oversized(rig: Rig, cache: Path, roomy: str) -> BadModel:
         raise MeasurementFailed(f'{FIRST} does not serve')
     what = 'a compiled form larger than the memory'
     return BadModel(roomy, 'load', what, oversized=made[0])
+
+
+def _faulty(plan: RigPlan) -> tuple[BadModel, ...]:
+    """Publish good models with which the counted node fails."""
+    store = ModelStore(plan.store)
+    for version in (MISFIT_VERSION, MUTE_VERSION):
+        copy_as(store.resolve(FIRST), store.root, version, change=nudge, golden=True)
+    return (
+        BadModel(f'{NAME}@{MISFIT_VERSION}', 'check', 'outputs unlike the declared ones'),
+        BadModel(f'{NAME}@{MUTE_VERSION}', 'swap', 'labels that cannot be published'),
+    )
 
 
 def _sample(rig: Rig) -> ProcessFigures:
