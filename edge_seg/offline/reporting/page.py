@@ -225,6 +225,8 @@ def _about(report: ModelReport) -> str:
         ('resize', f'{into.resize.mode.value}, {into.resize.anchor}'),
         ('normalisation', normalisation),
         ('output', f'{out.kind.value}, {out.layout}'),
+    ]
+    origin = [
         *manifest.provenance.fields,
         *((name, f'{value:g}') for name, value in manifest.provenance.metrics),
     ]
@@ -233,7 +235,10 @@ def _about(report: ModelReport) -> str:
         f'{escape(info.name)}</span>'
         for number, info in enumerate(spec.classes)
     )
-    return section('About', f'{facts_table(facts)}<h3>Classes</h3><p>{swatches}</p>')
+    parts = [facts_table(facts), f'<h3>Classes</h3><p>{swatches}</p>']
+    if origin:
+        parts += ['<h3>Provenance, as its maker says</h3>', facts_table(origin)]
+    return section('About', ''.join(parts))
 
 
 def _files(report: ModelReport) -> str:

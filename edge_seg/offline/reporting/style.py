@@ -21,6 +21,7 @@ h3 { margin: 1.2rem 0 .4rem; font-size: 1rem; }
 figure { margin: 0; } figure img { width: 100%; border-radius: .3rem; display: block; }
 figcaption, footer, .none { color: var(--soft); font-size: .85rem; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--ink); }
+svg rect { stroke: var(--line); stroke-width: .6; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-size: .9rem; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
