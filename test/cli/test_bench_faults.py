@@ -1,4 +1,4 @@
-"""The node of the endurance benchmark fails with two versions, each at its stage, and only then."""
+"""The node of the endurance benchmark fails with two versions, each at its stage."""
 
 from types import SimpleNamespace
 from typing import Any
