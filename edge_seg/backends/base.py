@@ -47,6 +47,8 @@ class CompileOptions:
             processes, and two pinned processes sit on the same core.
         precision: 'auto' leaves it to the backend; a named one is met or refused, never
             replaced silently.
+        device_precision: with precision 'auto', let the device compute in the precision that suits
+            it best, such as bf16 on a processor with AMX; else it is the model's own.
         cache_dir: where compiled blobs are kept; None = no cache.
         argmax_in_graph: take the winning class inside the graph, when the backend can.
         extra: backend-specific settings as name/value pairs, passed through. A name with a dot,
@@ -57,6 +59,7 @@ class CompileOptions:
     threads: int = 0
     pin_threads: bool = False
     precision: Literal['auto', 'fp32', 'fp16', 'bf16', 'int8'] = 'auto'
+    device_precision: bool = False
     cache_dir: Path | None = None
     argmax_in_graph: bool = False
     extra: tuple[tuple[str, str], ...] = field(default=())

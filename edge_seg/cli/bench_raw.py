@@ -1,7 +1,7 @@
 """Inference of a network and nothing else, in a process of its own: the floor of every latency.
 
-It uses edge_seg's backend with the settings of the node, so that what is measured is the very
-computation that the node asks for.
+It uses edge_seg's backend with the settings and the precision of the node, so that what is
+measured is the very computation that the node asks for.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 import time
+from typing import cast, Literal
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.registry import create
 from edge_seg.models.package import open_package
 import numpy as np
 
+Precision = Literal['auto', 'fp32', 'fp16', 'bf16', 'int8']
 WARM_UP = 20
 LIMIT_S = 120.0
 
@@ -39,10 +41,20 @@ class RawInference:
     precision: str
 
 
-def raw_inference(package: Path, *, rate_hz: float, seconds: float) -> RawInference:
-    """Measure in a child process."""
+def raw_inference(
+    package: Path, *, precision: str, rate_hz: float, seconds: float
+) -> RawInference:
+    """Measure in a child process.
+
+    Args:
+        package: folder of the model.
+        precision: in which the node computes, as it reports it.
+        rate_hz: of the camera.
+        seconds: for each of both measurements.
+    """
+    words = [str(package), precision, str(rate_hz), str(seconds)]
     done = subprocess.run(
-        [sys.executable, '-m', 'edge_seg.cli.bench_raw', str(package), str(rate_hz), str(seconds)],
+        [sys.executable, '-m', 'edge_seg.cli.bench_raw', *words],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -52,12 +64,15 @@ def raw_inference(package: Path, *, rate_hz: float, seconds: float) -> RawInfere
 
 
 def main() -> int:
-    """Measure the package, at the rate, for the seconds given on the command line."""
-    folder, rate_hz, seconds = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    """Measure the package, in the precision, at the rate, for the seconds of the command line."""
+    folder, precision = Path(sys.argv[1]), cast(Precision, sys.argv[2])
+    rate_hz, seconds = map(float, sys.argv[3:5])
     package = open_package(folder)
     backend = create('openvino')
     artifact = package.artifact_for(list(backend.formats))
-    model = backend.compile_model(artifact, package.manifest.spec, CompileOptions())
+    model = backend.compile_model(
+        artifact, package.manifest.spec, CompileOptions(precision=precision)
+    )
     spec = model.inputs[0]
     rng = np.random.default_rng(0)
     tensor = rng.integers(0, 256, spec.shape).astype(spec.dtype)

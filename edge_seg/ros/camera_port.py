@@ -9,6 +9,7 @@ import time
 
 from edge_seg.core.values import RawImage, Size
 from edge_seg.ros.conversions import seconds
+from edge_seg.ros.frame_reader import FrameReader
 from edge_seg.ros.image_input import ImageInput
 from edge_seg.ros.outputs import MaskOutputs
 from edge_seg.runtime.health_inputs import HealthInputs
@@ -35,19 +36,20 @@ class CameraPort:
         self.statistics = FrameStatistics()
         self.input: ImageInput | None = None
         self.size: Size | None = None
-        """Size of the newest raw image; written by the executor's thread."""
+        """Size of the newest raw image; written by the reader's thread."""
         self._node = node
         self._settings = settings
         self._mailbox: NewestFrameMailbox[CameraFrame[Header]] | None = None
 
     def connect(
-        self, changed: threading.Condition, clock: Callable[[], float]
+        self, changed: threading.Condition, clock: Callable[[], float], reader: FrameReader
     ) -> FramePort[Header]:
         """Make mailbox and input, not subscribed yet; gives what the worker needs.
 
         Args:
             changed: shared by all cameras of the node.
             clock: the node's clock in seconds.
+            reader: takes the messages.
         """
         statistics, settings = self.statistics, self._settings
         statistics.reset()
@@ -60,18 +62,30 @@ class CameraPort:
         )
         self.input = ImageInput(
             self._node,
+            reader,
             self.name,
             transport=settings.image_transport,
             requested_qos=settings.image_qos,
+            wanted=lambda: self.busy,
             on_frame=self._on_frame,
             on_lost=lambda count: statistics.frames_lost(count, time.monotonic()),
         )
         return FramePort(self._mailbox, self.outputs, statistics)
 
-    def open(self) -> None:
-        """Subscribe."""
+    @property
+    def busy(self) -> bool:
+        """Whether frames are wanted: somebody listens to an output, or the node is not lazy."""
+        return not self._settings.lazy or self.outputs.subscribers() > 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the image topic is subscribed exactly when frames are wanted."""
+        return self.input is None or self.input.subscribed == self.busy
+
+    def follow(self) -> None:
+        """Subscribe or unsubscribe as is wanted now; see ``ImageInput.follow``."""
         if self.input is not None:
-            self.input.open()
+            self.input.follow()
 
     def disconnect(self) -> None:
         """Unsubscribe for good."""
@@ -105,6 +119,7 @@ class CameraPort:
         return replace(
             seen,
             topic=self.input.topic,
+            listening_for_s=self.input.subscribed_for_s,
             publishers=len(self.input.publishers()),
             reliability=self.input.reliability,
             incompatible_publishers=tuple(self.input.incompatible()),

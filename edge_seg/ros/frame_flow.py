@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import threading
-import time
 
 from edge_seg.errors import TransitionFailed
 from edge_seg.ros.camera_port import CameraPort
 from edge_seg.ros.conversions import cv_bridge_decoder
+from edge_seg.ros.frame_reader import FrameReader
 from edge_seg.runtime.serving import ServingModel
 from edge_seg.runtime.settings import SegmentationSettings
 from edge_seg.runtime.slot import ModelSlot
 from edge_seg.runtime.worker import FrameObserver, FrameWorker
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
+from rclpy.timer import Timer
 from std_msgs.msg import Header
 
 ERROR_LOG_PERIOD_S = 5.0
+FOLLOW_PERIOD_S = 0.5
+"""How often is looked what the publishers offer."""
+LOOK_PERIOD_S = 0.05
+"""How often, at least, is looked whether somebody listens: this delays the first mask."""
 STOP_TIMEOUT_S = 5.0
 """How long ``close`` waits for the frame that is being segmented."""
 
@@ -43,10 +50,14 @@ class FrameFlow:
     ) -> None:
         self._node = node
         self._cameras = cameras
-        self._opened_s = time.monotonic()
+        self._timer: Timer | None = None
+        # Not the node's clock: publishers come and go while a simulation stands still.
+        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._unsettled = node.create_guard_condition(self._follow)
+        self._reader = FrameReader(node, look=self._look, look_period_s=LOOK_PERIOD_S)
         changed = threading.Condition()
         self._worker: FrameWorker[Header] = FrameWorker(
-            [camera.connect(changed, self._now_s) for camera in cameras],
+            [camera.connect(changed, self._now_s, self._reader) for camera in cameras],
             changed,
             slot,
             observer=observer,
@@ -57,11 +68,11 @@ class FrameFlow:
         )
 
     def open(self) -> None:
-        """Start the worker, then subscribe."""
-        self._opened_s = time.monotonic()
+        """Start the worker, then subscribe where somebody listens."""
         self._worker.start()
-        for camera in self._cameras:
-            camera.open()
+        self._reader.start()
+        self._timer = self._node.create_timer(FOLLOW_PERIOD_S, self._follow, clock=self._clock)
+        self._follow()
 
     def close(self) -> None:
         """Unsubscribe, let the current frame finish, end the worker.
@@ -69,18 +80,27 @@ class FrameFlow:
         Raises:
             TransitionFailed: the current frame did not finish in time.
         """
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
         for camera in self._cameras:
             camera.disconnect()
+        self._reader.stop()
+        self._node.destroy_guard_condition(self._unsettled)
         if not self._worker.stop(STOP_TIMEOUT_S):
             raise TransitionFailed(
                 f'the frame being segmented did not finish within {STOP_TIMEOUT_S:g} s',
                 remedy='the device may hang; restart the node',
             )
 
-    @property
-    def open_for_s(self) -> float:
-        """Seconds since ``open``."""
-        return time.monotonic() - self._opened_s
+    def _follow(self) -> None:
+        for camera in self._cameras:
+            camera.follow()
+
+    def _look(self) -> None:
+        """Have the cameras followed by the executor, which alone creates and destroys."""
+        if not all(camera.settled for camera in self._cameras):
+            self._unsettled.trigger()
 
     def _now_s(self) -> float:
         return self._node.get_clock().now().nanoseconds / 1e9

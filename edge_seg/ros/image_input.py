@@ -1,36 +1,41 @@
-"""The camera subscription: follows what the publishers offer and notes what goes missing."""
+"""The camera subscription: there while somebody wants frames, as the publishers offer them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import time
 from typing import Any
 
 from edge_seg.ros.compat import SubscriptionEventCallbacks
 from edge_seg.ros.conversions import compressed_image, raw_image
+from edge_seg.ros.frame_reader import FrameReader
 from edge_seg.ros.qos import image_qos, incompatible_publishers, reliability_to_request
 from edge_seg.runtime.worker import CameraFrame
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
-from rclpy.timer import Timer
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 OnFrame = Callable[[CameraFrame[Header]], None]
-FOLLOW_PERIOD_S = 0.5
 
 
 class ImageInput:
-    """One camera topic, subscribed between ``open`` and ``destroy``. For the executor's thread.
+    """One camera topic, subscribed while frames are wanted. For the executor's thread.
+
+    Frames are taken by the reader's thread, and ``on_frame`` runs there.
+
+    A frame that nobody wants costs as much to receive as one that somebody does: 1 ms of a core
+    at 640x480. So without a wish there is no subscription.
 
     Args:
         node: owner.
+        reader: takes the messages.
         camera: prefix of the topic; '' for the only camera.
         transport: 'raw' subscribes ``image``, 'compressed' subscribes ``image/compressed``.
         requested_qos: 'auto', 'reliable' or 'best_effort'.
+        wanted: says whether anybody wants frames now.
         on_frame: told of every message; only stores it.
         on_lost: told how many messages the middleware says it lost.
     """
@@ -38,40 +43,57 @@ class ImageInput:
     def __init__(
         self,
         node: Node,
+        reader: FrameReader,
         camera: str,
         *,
         transport: str,
         requested_qos: str,
+        wanted: Callable[[], bool],
         on_frame: OnFrame,
         on_lost: Callable[[int], None],
     ) -> None:
         self._node = node
+        self._reader = reader
         self._compressed = transport == 'compressed'
         self._requested = requested_qos
+        self._wanted = wanted
         self._on_frame = on_frame
         self._on_lost = on_lost
         self._subscription: Subscription[Any] | None = None
+        self._subscribed_s = 0.0
         self._reliability = ReliabilityPolicy.BEST_EFFORT
         name = 'image/compressed' if self._compressed else 'image'
         self.topic: str = node.resolve_topic_name(f'{camera}/{name}' if camera else name)
-        self._timer: Timer | None = None
-        # Not the node's clock: publishers come and go while a simulation stands still.
-        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
 
-    def open(self) -> None:
-        """Subscribe."""
+    def follow(self) -> None:
+        """Subscribe or unsubscribe as is wanted, and as the publishers offer their frames."""
+        before = self._reliability
         self._reliability = reliability_to_request(self._requested, self.publishers())
-        self._subscribe()
-        self._timer = self._node.create_timer(FOLLOW_PERIOD_S, self._follow, clock=self._clock)
+        if not self._wanted():
+            self.destroy()
+        elif self._subscription is None:
+            self._subscribed_s = time.monotonic()
+            self._subscribe()
+        elif self._reliability != before:
+            self.destroy()
+            self._subscribe()
 
     def destroy(self) -> None:
         """Unsubscribe. Twice is fine."""
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
         if self._subscription is not None:
+            self._reader.detach(self._subscription)
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether frames are received."""
+        return self._subscription is not None
+
+    @property
+    def subscribed_for_s(self) -> float:
+        """Seconds since frames are wanted; 0 while they are not."""
+        return 0.0 if self._subscription is None else time.monotonic() - self._subscribed_s
 
     def publishers(self) -> Sequence[TopicEndpointInfo]:
         """List what publishes on the topic now."""
@@ -79,7 +101,7 @@ class ImageInput:
 
     @property
     def reliability(self) -> str:
-        """What is requested from the publishers now: 'reliable' or 'best_effort'."""
+        """What is, or would be, requested from the publishers: 'reliable' or 'best_effort'."""
         reliable = self._reliability == ReliabilityPolicy.RELIABLE
         return 'reliable' if reliable else 'best_effort'
 
@@ -97,18 +119,9 @@ class ImageInput:
             self._on_message,
             image_qos(self._reliability),
             event_callbacks=events,
+            callback_group=self._reader.group,
         )
-
-    def _follow(self) -> None:
-        """Subscribe anew when the publishers have changed what they offer."""
-        if self._subscription is None:
-            return
-        reliability = reliability_to_request(self._requested, self.publishers())
-        if reliability == self._reliability:
-            return
-        self._node.destroy_subscription(self._subscription)
-        self._reliability = reliability
-        self._subscribe()
+        self._reader.attach(self._subscription, self._on_message)
         self._node.get_logger().info(f'{self.topic}: now subscribed {self.reliability}')
 
     def _on_message(self, message: Image | CompressedImage) -> None:

@@ -168,7 +168,6 @@ class SegmentationNode(LifecycleNode):
         common = HealthInputs(
             state=self._state_label(),
             topic='',
-            active_for_s=0.0 if self._flow is None else self._flow.open_for_s,
             large_frames_pass=large_frames_pass(),
             lazy=settings.lazy,
             use_sim_time=bool(self.get_parameter('use_sim_time').value),

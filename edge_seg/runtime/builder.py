@@ -95,6 +95,7 @@ class Builder:
                 str(options.threads),
                 str(options.pin_threads),
                 options.precision,
+                str(options.device_precision),
                 str(options.argmax_in_graph),
                 repr(options.extra),
                 _processor(),

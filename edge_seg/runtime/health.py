@@ -158,7 +158,7 @@ def _all_dropped(inputs: HealthInputs) -> _Verdict | None:
 
 def _stuck(inputs: HealthInputs) -> str:
     ago_s = inputs.statistics.last_mask_ago_s
-    since_s = inputs.active_for_s if ago_s is None else ago_s
+    since_s = inputs.listening_for_s if ago_s is None else ago_s
     return (
         f'no mask for {since_s:.1f} s while frames arrive: the inference hangs or is far too slow'
     )

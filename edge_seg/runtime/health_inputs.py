@@ -12,8 +12,8 @@ class HealthInputs:
 
     Attributes:
         state: label of the lifecycle state, e.g. 'active'.
-        active_for_s: seconds since the activation; 0 when not active.
         topic: resolved name of the image topic.
+        listening_for_s: seconds since it was subscribed; 0 while nobody wants frames of it.
         publishers: how many publish on it.
         reliability: what the image subscription requests, 'reliable' or 'best_effort'.
         incompatible_publishers: nodes that offer less than that.
@@ -35,7 +35,7 @@ class HealthInputs:
     state: str
     topic: str
     statistics: StatisticsSnapshot = StatisticsSnapshot()
-    active_for_s: float = 0.0
+    listening_for_s: float = 0.0
     publishers: int = 0
     reliability: str = 'reliable'
     incompatible_publishers: tuple[str, ...] = ()
@@ -59,6 +59,6 @@ class HealthInputs:
 
     @property
     def silent_s(self) -> float:
-        """Seconds without a frame since the activation."""
+        """Seconds without a frame that was waited for."""
         ago_s = self.statistics.last_frame_ago_s
-        return self.active_for_s if ago_s is None else min(ago_s, self.active_for_s)
+        return self.listening_for_s if ago_s is None else min(ago_s, self.listening_for_s)

@@ -53,8 +53,8 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         'precision',
         'string',
         'auto',
-        'Precision of the computation; auto leaves it to the backend, a named one is met or the '
-        'model is refused',
+        'Precision of the computation; auto is what suits the device best, such as bf16 on a '
+        'processor with AMX; a named one is met or the model is refused',
         choices=('auto', 'fp32', 'fp16', 'bf16', 'int8'),
     ),
     ParameterSpec(

@@ -107,6 +107,7 @@ class SegmentationSettings:
             threads=self.threads,
             pin_threads=self.pin_threads,
             precision=self.precision,
+            device_precision=True,
             cache_dir=None,  # the loader's cache is used: it is locked, keyed and limited
             argmax_in_graph=self.argmax_in_graph,
             extra=backend_options(self._values()),

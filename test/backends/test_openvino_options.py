@@ -1,5 +1,6 @@
 """Devices, precision, cache and other options of the OpenVINO backend."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
@@ -158,3 +159,13 @@ def test_report_says_what_was_built_in(artifact: Path) -> None:
     assert report.backend == 'openvino'
     assert report.fused == ('uint8_input', 'normalise', 'layout')
     assert not report.from_cache
+
+
+def test_a_device_may_compute_as_suits_it_best_only_when_allowed(artifact: Path) -> None:
+    options = CompileOptions(device_precision=True)
+    compiled = OpenVinoBackend().compile_model(artifact, MODEL.spec, options)
+    assert compiled.report.precision == ('bf16' if 'BF16' in _capabilities() else 'fp32')
+
+    named = replace(options, precision='fp32')
+    compiled = OpenVinoBackend().compile_model(artifact, MODEL.spec, named)
+    assert compiled.report.precision == 'fp32'

@@ -377,6 +377,11 @@ class Camera:
         self._own = bool(name)
         self._publisher: Any = self._node.create_publisher(message_type, topic, qos)
 
+    @property
+    def subscribers(self) -> int:
+        """Count who listens."""
+        return int(self._publisher.get_subscription_count())
+
     def publish(self, frame: Any, *, stamp: Time | None = None) -> str:
         """Stamp a frame, by default with now, send it, and give the frame_id that it got."""
         frame.header.stamp = stamp or self._node.get_clock().now().to_msg()

@@ -39,6 +39,7 @@ def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
                 'model_store': str(store.root),
                 'backend': 'openvino',
                 'cache_dir': 'none',
+                'precision': 'fp32',  # the same masks on every processor
                 'threads': 1,
                 'warmup_runs': 1,
                 'max_age_s': 60.0,

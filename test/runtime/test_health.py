@@ -28,7 +28,7 @@ WELL = HealthInputs(
     state='active',
     topic='/camera/image',
     statistics=FLOWING,
-    active_for_s=20.0,
+    listening_for_s=20.0,
     publishers=1,
     subscribers=1,
     model='floor@2',
@@ -169,12 +169,19 @@ CASES = {
         'idle: nobody subscribes',
     ),
     'active a moment ago': (
-        replace(WELL, active_for_s=0.5, statistics=SILENT),
+        replace(WELL, listening_for_s=0.5, statistics=SILENT),
         Level.OK,
         'waiting for the first frame',
     ),
+    'somebody listens again after an hour': (
+        replace(
+            WELL, listening_for_s=0.1, statistics=replace(without_masks(), last_frame_ago_s=3600.0)
+        ),
+        Level.OK,
+        'waiting for the next mask',
+    ),
     'first frame under way': (
-        replace(WELL, active_for_s=0.5, statistics=replace(without_masks(), masks_out=0)),
+        replace(WELL, listening_for_s=0.5, statistics=replace(without_masks(), masks_out=0)),
         Level.OK,
         'waiting for the first mask',
     ),

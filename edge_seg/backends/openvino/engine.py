@@ -158,6 +158,7 @@ def _uncached(options: CompileOptions) -> CompileOptions:
         threads=options.threads,
         pin_threads=options.pin_threads,
         precision=options.precision,
+        device_precision=options.device_precision,
         argmax_in_graph=options.argmax_in_graph,
         extra=options.extra,
     )

@@ -44,8 +44,9 @@ def _cpu_properties(options: CompileOptions) -> Properties:
         'NUM_STREAMS': 1,
         'ENABLE_CPU_PINNING': options.pin_threads,
     }
-    if options.precision in _HINTS:
-        properties['INFERENCE_PRECISION_HINT'] = _HINTS[options.precision]
+    if not (options.device_precision and options.precision == 'auto'):
+        # Left alone, a processor with AMX or AVX512-BF16 computes in bfloat16.
+        properties['INFERENCE_PRECISION_HINT'] = _HINTS.get(options.precision, 'f32')
     if options.threads > 0:
         properties['INFERENCE_NUM_THREADS'] = options.threads
     return properties

@@ -1,0 +1,150 @@
+"""Takes camera messages on a thread of its own, past the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+import logging
+import threading
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.guard_condition import GuardCondition
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+logger = logging.getLogger(__name__)
+
+OnMessage = Callable[[Any], None]
+JOIN_TIMEOUT_S = 5.0
+
+
+class PastExecutor(CallbackGroup):
+    """Keeps the executor away from subscriptions and their events.
+
+    From the events too: the executor would wake for each message that it must not take, again and
+    again until the reader has taken it.
+    """
+
+    def can_execute(self, entity: Any) -> bool:
+        """Refuse."""
+        return False
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """Refuse."""
+        return False
+
+    def ending_execution(self, entity: Any) -> None:
+        """Take note of nothing."""
+
+
+class FrameReader:
+    """Waits for messages of a few subscriptions and hands them over.
+
+    rclpy's executor builds its list of everything that it waits for anew around every callback, in
+    Python: with the services and timers of a lifecycle node that takes longer than receiving the
+    image. Here the list is the cameras.
+
+    Args:
+        node: owner of the subscriptions.
+        look: called now and then on the reader's thread, at least every ``look_period_s``.
+        look_period_s: see ``look``.
+    """
+
+    def __init__(self, node: Node, *, look: Callable[[], None], look_period_s: float) -> None:
+        self.group = PastExecutor()
+        """Callback group to create the subscriptions in."""
+        self._context = node.context
+        self._look = look
+        self._look_period_ns = int(look_period_s * 1e9)
+        self._wake = GuardCondition(None, None, context=node.context)
+        self._lock = threading.Lock()  # guards the two below
+        self._subscriptions: dict[Subscription[Any], OnMessage] = {}
+        self._changed = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='frame_reader', daemon=True)
+
+    def start(self) -> None:
+        """Begin to wait."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hand over no more messages, and wait for the thread. Twice is fine."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._wake.trigger()
+        self._thread.join(JOIN_TIMEOUT_S)
+        self._wake.destroy()
+
+    def attach(self, subscription: Subscription[Any], on_message: OnMessage) -> None:
+        """Wait for its messages from now on; ``on_message`` runs on the reader's thread."""
+        with self._lock:
+            self._subscriptions[subscription] = on_message
+            self._changed = True
+        self._wake.trigger()
+
+    def detach(self, subscription: Subscription[Any]) -> None:
+        """Wait for its messages no more; one that was taken before is still handed over."""
+        with self._lock:
+            self._subscriptions.pop(subscription, None)
+            self._changed = True
+        self._wake.trigger()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                with self._lock:
+                    subscriptions = dict(self._subscriptions)
+                    self._changed = False
+                self._read(subscriptions)
+        except Exception:
+            logger.exception('a bug in reading frames; no more will come')
+            raise
+
+    def _read(self, subscriptions: dict[Subscription[Any], OnMessage]) -> None:
+        """Hand over messages until the subscriptions change or the end is near."""
+        with ExitStack() as held:
+            context: Any = self._context.handle
+            held.enter_context(context)
+            held.enter_context(self._wake.handle)
+            for subscription in tuple(subscriptions):
+                try:
+                    held.enter_context(subscription.handle)
+                    for handler in subscription.event_handlers:
+                        held.enter_context(handler)
+                except rclpy_implementation.InvalidHandle:
+                    subscriptions.pop(subscription)  # destroyed just now
+            events = [handler for each in subscriptions for handler in each.event_handlers]
+            counts = (len(subscriptions), 1, 0, 0, 0, len(events))
+            waiting = rclpy_implementation.WaitSet(*counts, context)
+            while not (self._stopping.is_set() or self._changed):
+                self._wait(waiting, subscriptions, events)
+                self._look()
+
+    def _wait(
+        self, waiting: Any, subscriptions: dict[Subscription[Any], OnMessage], events: list[Any]
+    ) -> None:
+        waiting.clear_entities()
+        waiting.add_guard_condition(self._wake.handle)
+        for subscription in subscriptions:
+            waiting.add_subscription(subscription.handle)
+        for handler in events:
+            handler.add_to_wait_set(waiting)
+        waiting.wait(self._look_period_ns)
+        if self._changed:
+            return  # what is ready is ready the next time, for those still attached
+        ready = waiting.get_ready_entities('subscription')
+        for subscription, on_message in subscriptions.items():
+            if subscription.handle.pointer in ready:
+                _take(subscription, on_message)
+        for handler in events:
+            if handler.is_ready(waiting):
+                handler.callback(handler.take_data())
+
+
+def _take(subscription: Subscription[Any], on_message: OnMessage) -> None:
+    taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+    if taken is not None:  # it may have been lost in between
+        on_message(taken[0])

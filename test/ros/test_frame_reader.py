@@ -1,0 +1,96 @@
+"""The frame reader: messages come past the executor, as long as they are wanted."""
+
+from collections.abc import Callable, Iterator
+import os
+import threading
+
+from edge_seg.ros.frame_reader import FrameReader
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import String
+
+PATIENCE_S = 30.0
+LOOK_S = 0.02
+# Kept for those who are matched late, as discovery takes its time.
+KEPT = QoSProfile(depth=9, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Received:
+    """Remembers messages and lets a test wait for them."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._changed = threading.Condition()
+
+    def add(self, message: String) -> None:
+        with self._changed:
+            self.texts.append(message.data)
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[], object]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(condition, PATIENCE_S), self.texts
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    context = Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('reading', context=context, namespace=f'reading_{os.getpid()}')
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def test_messages_come_without_an_executor_until_they_are_detached(node: Node) -> None:
+    looks = threading.Semaphore(0)
+    reader = FrameReader(node, look=looks.release, look_period_s=LOOK_S)
+    reader.start()
+    received, kept = Received(), Received()
+    first = node.create_subscription(
+        String, 'text', received.add, KEPT, callback_group=reader.group
+    )
+    second = node.create_subscription(String, 'text', kept.add, KEPT, callback_group=reader.group)
+    reader.attach(first, received.add)
+    reader.attach(second, kept.add)
+    publisher = node.create_publisher(String, 'text', KEPT)
+    publisher.publish(String(data='one'))
+    received.wait_for(lambda: received.texts == ['one'])
+
+    reader.detach(first)
+    node.destroy_subscription(first)
+    publisher.publish(String(data='two'))
+    kept.wait_for(lambda: kept.texts == ['one', 'two'])
+    reader.stop()
+    assert received.texts == ['one']
+    publisher.publish(String(data='three'))
+    reader.stop()
+    assert kept.texts == ['one', 'two']
+
+
+def test_it_looks_around_while_nothing_comes(node: Node) -> None:
+    looks = threading.Semaphore(0)
+    reader = FrameReader(node, look=looks.release, look_period_s=LOOK_S)
+    reader.start()
+    for _ in range(5):
+        assert looks.acquire(timeout=PATIENCE_S)
+    reader.stop()
+
+
+def test_the_executor_leaves_the_messages_alone(node: Node) -> None:
+    reader = FrameReader(node, look=lambda: None, look_period_s=LOOK_S)
+    taken = Received()
+    node.create_subscription(String, 'text', taken.add, 9, callback_group=reader.group)
+    node.create_publisher(String, 'text', 9).publish(String(data='one'))
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    ticks: list[int] = []
+    node.create_timer(LOOK_S, lambda: ticks.append(1))
+    while len(ticks) < 5:
+        executor.spin_once(timeout_sec=PATIENCE_S)
+    executor.shutdown()
+    assert taken.texts == []
