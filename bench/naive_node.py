@@ -26,8 +26,8 @@ class NaiveNode(Node):
     def __init__(self) -> None:
         super().__init__('naive')
         path = str(self.declare_parameter('network', '').value)
-        # The precision of edge_seg: by itself OpenVINO takes bf16 where the processor knows it.
-        options = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
+        precision = str(self.declare_parameter('precision', 'f32').value)  # as edge_seg has it
+        options = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': precision}
         self._network = openvino.Core().compile_model(path, 'CPU', options)
         _, _, self._height, self._width = self._network.inputs[0].shape
         self._mask = self.create_publisher(Image, 'naive/mask', 10)

@@ -27,7 +27,8 @@ class Nav2Node(Node):
     def __init__(self) -> None:
         super().__init__('nav2_style')
         self._infer, (self._height, self._width), classes = open_network(
-            str(self.declare_parameter('network', '').value)
+            str(self.declare_parameter('network', '').value),
+            str(self.declare_parameter('precision', 'f32').value),
         )
         self._colors = np.random.default_rng(0).integers(0, 256, (classes, 3), np.uint8)
         self._mask = self.create_publisher(Image, 'nav2_style/mask', 10)
@@ -67,14 +68,17 @@ class Nav2Node(Node):
         )
 
 
-def open_network(path: str):
-    """Open a network; gives a function from tensor to scores, input size (h, w), classes."""
+def open_network(path: str, precision: str):
+    """Open a network; gives a function from tensor to scores, input size (h, w), classes.
+
+    The precision is for OpenVINO; ONNX Runtime computes in that of the network.
+    """
     try:
         import onnxruntime
     except ImportError:
         import openvino
 
-        options = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f32'}
+        options = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': precision}
         compiled = openvino.Core().compile_model(path, 'CPU', options)
         size = tuple(compiled.inputs[0].shape)[2:]
         return (lambda tensor: compiled(tensor)[0]), size, compiled.outputs[0].shape[1]

@@ -108,6 +108,11 @@ class BenchClient:
         """The last word of ~/model_status."""
         return self.notes[-1] if self.notes else None
 
+    @property
+    def precision(self) -> str:
+        """In which the model computes; '' before the node said so."""
+        return self.notes[-1].precision if self.notes else ''
+
     def rest(self, seconds: float) -> None:
         """Let time pass, and go on listening."""
         until_s = time.monotonic() + seconds

@@ -77,11 +77,12 @@ def _run(plan: RigPlan, options: BenchOptions) -> Run:
         ours = rig.watch(WATCH_S)
         cpu_s = rig.processes.figures(NODE).cpu_s - before.cpu_s
         stages = {key: text for key, text in rig.client.diagnostics.items() if '_ms.' in key}
-    with NaiveRig(options.folder / 'naive', plan) as naive_rig:
+        precision = rig.client.precision
+    with NaiveRig(options.folder / 'naive', plan, precision=precision) as naive_rig:
         naive_rig.start_all()
         naive_rig.client.rest(SETTLE_S)
         naive = naive_rig.watch(WATCH_S)
-    raw = raw_inference(package, rate_hz=plan.rate_hz, seconds=RAW_S)
+    raw = raw_inference(package, precision=precision, rate_hz=plan.rate_hz, seconds=RAW_S)
     frames = max(1, ours.frames - ours.unanswered)
     return Run(ours, naive, raw, cpu_s * 1e3 / frames, stages)
 

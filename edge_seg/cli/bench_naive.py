@@ -34,6 +34,11 @@ NAV2_STYLE = PlainNode(Path('bench', 'nav2_node.py'), 'nav2_style')
 """Mask, confidence and overlay, ONNX Runtime where it is installed."""
 
 
+def hint_of(precision: str) -> str:
+    """Give OpenVINO's name of a precision; an INT8 network brings its own, the rest is f32."""
+    return {'fp32': 'f32', 'fp16': 'f16', 'bf16': 'bf16'}.get(precision, 'f32')
+
+
 class NaiveRig(Rig):
     """Camera, plain node and consumer, all with the default transport.
 
@@ -42,9 +47,12 @@ class NaiveRig(Rig):
         plan: what would run with our node; the model, the camera and the outputs are taken from
             it.
         node: what runs in place of ours.
+        precision: in which our node computes; the other one is to do the same.
     """
 
-    def __init__(self, folder: Path, plan: RigPlan, node: PlainNode = NAIVE) -> None:
+    def __init__(
+        self, folder: Path, plan: RigPlan, node: PlainNode = NAIVE, *, precision: str
+    ) -> None:
         mask, *further = (
             f'{node.topic}/{topic.rpartition("/")[2]}' for topic in (plan.mask, *plan.further)
         )
@@ -52,6 +60,7 @@ class NaiveRig(Rig):
             folder, replace(plan, mask=mask, further=tuple(further), environment=NO_PROFILE)
         )
         self._plain = node
+        self._precision = precision
 
     def start_node(self) -> None:
         """Start the plain node.
@@ -67,7 +76,8 @@ class NaiveRig(Rig):
         package = ModelStore(self.plan.store).resolve(self.plan.model)
         network = package.path_of(package.manifest.artifacts[0].main)
         module = '.'.join(source.with_suffix('').parts)
-        self._start(NodePlan(NODE, module, {'network': str(network)}))
+        values = {'network': str(network), 'precision': hint_of(self._precision)}
+        self._start(NodePlan(NODE, module, values))
 
     def start_all(self) -> None:
         """Start everything and wait for masks."""

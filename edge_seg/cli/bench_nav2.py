@@ -87,12 +87,13 @@ def _run(plan: RigPlan, options: BenchOptions) -> Run:
         ours, ours_whole = rig.watch_answers(seconds)
         cpu_s = rig.processes.figures(NODE).cpu_s - before_s
         stages = {key: text for key, text in rig.client.diagnostics.items() if '_ms.' in key}
-    with NaiveRig(options.folder / 'other', plan, NAV2_STYLE) as other:
+        precision = rig.client.precision
+    with NaiveRig(options.folder / 'other', plan, NAV2_STYLE, precision=precision) as other:
         other.start_all()
         other.client.rest(SETTLE_S)
         theirs, theirs_whole = other.watch_answers(seconds)
     package = plan.store.joinpath(*plan.model.split('@'))
-    raw = raw_inference(package, rate_hz=plan.rate_hz, seconds=RAW_S)
+    raw = raw_inference(package, precision=precision, rate_hz=plan.rate_hz, seconds=RAW_S)
     frames = max(1, ours.frames - ours.unanswered)
     return Run(ours, ours_whole, theirs, theirs_whole, raw, cpu_s * 1e3 / frames, stages)
 

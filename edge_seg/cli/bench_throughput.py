@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+from edge_seg.cli.bench_naive import hint_of
 from edge_seg.cli.bench_part import joined, Part
 from edge_seg.cli.bench_result import (
     BenchOptions,
@@ -29,7 +30,6 @@ LOWEST_HZ = 5.0
 STEPS, QUICK_STEPS = 6, 4
 WATCH_S, SETTLE_S, APP_S = 3.0, 1.0, 4
 APP_LIMIT_S = 120.0
-APP_PRECISIONS = {'fp32': 'f32', 'fp16': 'f16', 'bf16': 'bf16'}
 PARTS = (NODE, CAMERA, CONSUMER)
 
 
@@ -87,7 +87,7 @@ def _search(plan: RigPlan, options: BenchOptions) -> Search:
     tried: list[Tried] = []
     with Rig(options.folder / 'rig', plan) as rig:
         rig.start_all()
-        precision = rig.client.newest.precision if rig.client.newest else ''
+        precision = rig.client.precision
         rig.processes.stop(CAMERA)
         before_hz = app_rate_hz(plan, precision)
         low, high = LOWEST_HZ, 1.2 * before_hz
@@ -155,9 +155,9 @@ def _part(searches: list[Search]) -> Part:
         )
     )
     part.notes.append(
-        f'Both compute in {precision}: benchmark_app is told so, as by itself it would take bf16 '
-        'where the processor knows it. It has all cores to itself, feeds the same tensor again '
-        'and again and does nothing else; the node shares the cores with camera and consumer.'
+        f'Both compute in {precision}. benchmark_app has all cores to itself, feeds one tensor '
+        'again and again and does nothing else; the node shares the cores with camera and '
+        'consumer. Its rate is the mean of two runs, before and after the search.'
     )
     return part
 
@@ -197,7 +197,7 @@ def app_rate_hz(plan: RigPlan, precision: str) -> float:
     package = ModelStore(plan.store).resolve(plan.model)
     network = package.path_of(package.manifest.artifacts[0].main)
     words = [app, '-m', str(network), '-d', 'CPU', '-hint', 'latency', '-t', str(APP_S)]
-    words += ['-infer_precision', APP_PRECISIONS.get(precision, 'f32')]
+    words += ['-infer_precision', hint_of(precision)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=APP_LIMIT_S, check=False)
     found = re.search(r'Throughput:\s+([\d.]+)', done.stdout)
     if done.returncode or not found:

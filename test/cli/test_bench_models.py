@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.registry import create
+from edge_seg.cli.bench_network import MODEL, network_store
 from edge_seg.cli.bench_store import bad_models, copy_as, FIRST, good_store, nudge, SECOND
 from edge_seg.errors import ModelRejected
 from edge_seg.models.layered import LayeredStore
+from edge_seg.models.package import verify_artifacts
 from edge_seg.models.store import ModelStore
 from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
 import pytest
@@ -60,3 +63,23 @@ def test_the_installed_models_are_not_touched(store: ModelStore, tmp_path: Path)
     again = good_store(tmp_path / 'again')
 
     assert [entry.identity for entry in again.entries()] == [FIRST, SECOND]
+
+
+def test_the_network_of_640x480_is_the_same_each_time_and_fits_its_manifest(
+    tmp_path: Path,
+) -> None:
+    store = network_store(tmp_path / 'one')
+    again = network_store(tmp_path / 'two')
+
+    package = store.resolve(MODEL)
+    (file,) = package.manifest.artifacts[0].files
+    assert file.sha256 == again.resolve(MODEL).manifest.artifacts[0].files[0].sha256
+    verify_artifacts(package)
+    model = create('openvino').compile_model(
+        package.path_of(file), package.manifest.spec, CompileOptions(threads=1)
+    )
+    try:
+        assert [spec.shape for spec in model.inputs] == [(1, 480, 640, 3)]
+        assert [spec.shape for spec in model.outputs] == [(1, 8, 480, 640)]
+    finally:
+        model.close()
