@@ -83,7 +83,7 @@ def running(state: int) -> Iterator[FakeSegmentation]:
     thread.start()
     yield node
     executor.shutdown()
-    thread.join(10)
+    thread.join(30.0)
     node.destroy_node()
     context.try_shutdown()
 

@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NODE = Path(__file__).resolve().parent / 'managed_node_process.py'
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 POLL_S = 0.02
 RESEND_S = 5.0
 MANAGER = '/lifecycle_manager'

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 NODE = """
 import sys
 import threading

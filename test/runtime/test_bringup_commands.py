@@ -16,7 +16,7 @@ from edge_seg.runtime.transition_driver import TransitionLimits
 from fake_managed_nodes import FakeNode, FakePacer
 import pytest
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 LIMITS = TransitionLimits(appear_timeout_s=0.2, poll_s=0.01, answer_timeout_s=0.05)
 
 

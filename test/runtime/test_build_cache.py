@@ -95,7 +95,7 @@ def test_a_second_builder_waits_for_the_first(cache: BuildCache) -> None:
     def first() -> None:
         with cache.building(entry, cancelled=never):
             inside.set()
-            leave.wait(10.0)
+            leave.wait(30.0)
 
     def later() -> None:
         with cache.building(entry, cancelled=never):
@@ -103,13 +103,13 @@ def test_a_second_builder_waits_for_the_first(cache: BuildCache) -> None:
 
     threads = [threading.Thread(target=first), threading.Thread(target=later)]
     threads[0].start()
-    assert inside.wait(10.0)
+    assert inside.wait(30.0)
     threads[1].start()
     assert not second.wait(0.3)
     leave.set()
-    assert second.wait(10.0)
+    assert second.wait(30.0)
     for thread in threads:
-        thread.join(10.0)
+        thread.join(30.0)
 
 
 def test_waiting_for_another_builder_can_be_cancelled(cache: BuildCache) -> None:

@@ -176,7 +176,7 @@ def test_the_thread_ends_when_it_is_told_to():
     world = World()
     stream = CameraStream(Source(world, [0.0] * 10**6), Signal(world), rate_hz=1000.0)
     stream.start()
-    assert sending.wait(5.0)
+    assert sending.wait(30.0)
     assert stream.stop(5.0)
     assert not stream.report().ended
 

@@ -53,7 +53,7 @@ def model_closed(model: object) -> bool:
     """Wait for closers in the background."""
     for thread in threading.enumerate():
         if thread.name == 'model_closer':
-            thread.join(10.0)
+            thread.join(30.0)
     return model.closed == 1
 
 
@@ -422,7 +422,7 @@ def test_many_reloads_close_every_model_once(flow: Make) -> None:
         serving(node, f'net@{2 - turn % 2}')
     stop.set()
     for thread in threads:
-        thread.join(10.0)
+        thread.join(30.0)
 
     alive = [model for model in node.backends[0].made if not model_closed(model)]
     assert len(alive) <= 2

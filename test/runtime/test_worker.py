@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from serving_samples import serving, spec, stripes
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 IMAGE, LABELS = stripes(32, 24)
 MASK = Wanted(mask=True)
 
