@@ -82,6 +82,7 @@ def kpi_run(result: EvaluationResult) -> KpiRun:
         miou=result.miou if result.truth == 'labels' else None,
         p50_ms=result.total.p50_ms,
         p95_ms=result.total.p95_ms,
+        energy_j=result.energy_j,
         document=as_document(result),
     )
 

@@ -65,6 +65,7 @@ def kpi_run(result: ProfileResult) -> KpiRun:
         **run_fields(result.run),
         p50_ms=total.p50_ms,
         p95_ms=total.p95_ms,
+        energy_j=result.energy_j,
         document=as_document(result),
     )
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from edge_seg.core.scores import ConfusionMatrix
 from edge_seg.core.values import LabelArray
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage
+from edge_seg.offline.evaluation.frame_energy import energy_per_frame
 from edge_seg.offline.evaluation.frames import Frame, FrameSet, good_frames, Progress
 from edge_seg.offline.evaluation.results import EvaluationResult
 from edge_seg.offline.evaluation.running import (
@@ -68,7 +70,8 @@ def evaluate(
             if progress is not None:
                 progress(done, frames.total)
         truth = other.run.model if reference else LABELS
-        return _result(running, matrix, (frames.description, truth, done))
+        result = _result(running, matrix, (frames.description, truth, done))
+        return replace(result, energy_j=energy_per_frame(running, frame.image))
 
 
 def _labels(frame: Frame) -> LabelArray:

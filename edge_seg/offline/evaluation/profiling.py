@@ -8,6 +8,7 @@ from edge_seg.core.decode import decode
 from edge_seg.core.overlay import rgb_pixels
 from edge_seg.core.values import DecodedImage, RawImage
 from edge_seg.models.layered import LayeredStore
+from edge_seg.offline.evaluation.frame_energy import energy_per_frame
 from edge_seg.offline.evaluation.frames import FrameSet, good_frames, Progress
 from edge_seg.offline.evaluation.results import MemoryUse, ProfileResult, StageLatency
 from edge_seg.offline.evaluation.running import (
@@ -73,6 +74,7 @@ def profile(
             layers=layers,
             layers_note=note,
             memory=memory,
+            energy_j=energy_per_frame(running, image),
         )
 
 

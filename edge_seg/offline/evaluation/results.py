@@ -71,6 +71,7 @@ class EvaluationResult:
         confusion: pixels as [truth][prediction]; the last column is 'no class'.
         infer: latency of the network alone.
         total: latency from the decoded frame to the mask.
+        energy_j: joules a frame; None where the platform does not tell.
     """
 
     run: ModelRun
@@ -84,6 +85,7 @@ class EvaluationResult:
     confusion: tuple[tuple[int, ...], ...]
     infer: Latency
     total: Latency
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ class ProfileResult:
         layers: slowest first; empty when the backend does not tell.
         layers_note: why there are no layers or no times; '' when there are.
         memory: of this process.
+        energy_j: joules a frame; None where the platform does not tell.
     """
 
     run: ModelRun
@@ -171,6 +174,7 @@ class ProfileResult:
     layers: tuple[LayerTime, ...]
     layers_note: str
     memory: MemoryUse
+    energy_j: float | None = None
 
 
 def as_document(result: Any) -> dict[str, Any]:
