@@ -20,6 +20,12 @@ def modules() -> Iterator[tuple[str, str]]:
         yield str(path.relative_to(ROOT)), path.read_text('utf-8')
 
 
+def modules_of_tests() -> Iterator[tuple[str, str]]:
+    """Give path and text of every module of the tests."""
+    for path in sorted(ROOT.glob('test/**/*.py')):
+        yield str(path.relative_to(ROOT)), path.read_text('utf-8')
+
+
 def functions() -> Iterator[tuple[str, Function]]:
     """Give place and tree of every function and method of the package."""
     for name, text in modules():
@@ -92,7 +98,7 @@ def test_types_of_rclpy_are_subscripted_for_the_type_checker_only() -> None:
     """Publisher[Image] is a TypeError on Humble and Jazzy, unless nobody evaluates it."""
     subscripted = [
         f'{name}:{part.lineno} {part.value.id}'
-        for name, text in modules()
+        for name, text in (*modules(), *modules_of_tests())
         if 'annotations' not in imported_from(tree := ast.parse(text), '__future__')
         for annotation in evaluated_annotations(tree)
         for part in ast.walk(annotation)

@@ -1,5 +1,7 @@
 """What the manager's client does when the middleware drops requests and replies."""
 
+from __future__ import annotations
+
 from types import SimpleNamespace
 from typing import Any
 
