@@ -118,7 +118,7 @@ def command(
     baseline = {} if baseline_path is None else load_baseline(baseline_path)
     console = Console(highlight=False)
     about = minutes_of(chosen, quick=quick, memory=minutes)
-    console.print(f'bench: about {about:.0f} minutes on two cores')
+    console.print(f'bench: about {max(1.0, about):.0f} minutes on two cores')
     with _ends_on_sigterm():
         use_free_domain()
         prepare_environment()
