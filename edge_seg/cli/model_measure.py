@@ -114,12 +114,22 @@ def frame_request(settings: dict[str, Any]) -> FrameRequest:
     )
 
 
-def to_run_options(backend: str, device: str, precision: str, threads: int) -> RunOptions:
-    """Check the options of ``run_options``."""
+def to_run_options(
+    backend: str, device: str, precision: str, threads: int, *, as_the_node: bool = True
+) -> RunOptions:
+    """Check the options of ``run_options``.
+
+    Args:
+        backend: name of a backend or 'auto'.
+        device: as of the backend.
+        precision: one of ``PRECISIONS``.
+        threads: 0 = what the backend takes.
+        as_the_node: 'auto' is what a node makes of it: the precision that suits the device best.
+    """
     _known('--backend', backend, BACKENDS)
     _known('--precision', precision, PRECISIONS)
-    compile_options: Any = {'device': device, 'precision': precision, 'threads': threads}
-    return RunOptions(backend, CompileOptions(**compile_options))
+    chosen: Any = {'device': device, 'precision': precision, 'threads': threads}
+    return RunOptions(backend, CompileOptions(**chosen, device_precision=as_the_node))
 
 
 @contextmanager

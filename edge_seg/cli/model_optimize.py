@@ -135,7 +135,7 @@ def _request(version: str, settings: dict[str, Any]) -> OptimizeRequest:
         data=data,
         version=version,
         max_drop=settings.pop('max_drop'),
-        options=to_run_options(precision='auto', **settings),
+        options=to_run_options(precision='auto', as_the_node=False, **settings),
     )
 
 

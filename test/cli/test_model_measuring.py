@@ -159,7 +159,7 @@ REFUSALS = [
     (('parity', 'floor', '--backend', 'a,b,c'), 2, 'has 3 values'),
     (('parity', 'floor', 'wall', *FEW), 3, "no model 'wall'"),
     (('profile', 'floor', '--precision', 'int4'), 2, "'int4' is not one of"),
-    (('profile', 'floor', '--precision', 'int8', *FEW), 1, 'computes in fp32'),
+    (('profile', 'floor', '--precision', 'int8', *FEW), 1, 'expected int8'),
     (('profile', 'floor', '--device', 'TPU', *FEW), 1, "no device 'TPU'"),
     (('optimize', 'floor', '--precision', 'int4'), 2, "'int4' is not one of"),
     (('optimize', 'floor', '--version', 'next'), 2, "'next' is neither"),

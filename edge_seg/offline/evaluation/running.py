@@ -41,7 +41,7 @@ class RunOptions:
     compile: CompileOptions = CompileOptions()
 
 
-AS_THE_NODE = RunOptions()
+AS_THE_NODE = RunOptions(compile=CompileOptions(device_precision=True))
 """What a node has without parameters."""
 
 

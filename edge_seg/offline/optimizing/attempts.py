@@ -15,7 +15,7 @@ from edge_seg.offline.evaluation.frames import (
     good_frames,
     open_frames,
 )
-from edge_seg.offline.evaluation.running import AS_THE_NODE, running_model, RunOptions
+from edge_seg.offline.evaluation.running import running_model, RunOptions
 from edge_seg.offline.evaluation.scoring import labels_fit
 from edge_seg.offline.optimizing.calibration import calibrate, Calibration
 from edge_seg.offline.optimizing.comparing import compare_models, Comparison
@@ -28,6 +28,7 @@ CALIBRATION_SEED = 1_500_000
 """Scenes to calibrate on; others than those that ``FrameRequest`` evaluates on."""
 JUDGED_FRAMES = 60
 """Frames for every trial of the accuracy-aware search, which makes many."""
+IN_FP32 = RunOptions()
 NO_CALIBRATION = CalibrationFacts(data='', frames=0, bad=())
 OnStep = Callable[[str, int, int], None]
 """Told what is being done, and how far it is: done and in all, 0 and 0 when that is not known."""
@@ -48,7 +49,8 @@ class OptimizeRequest:
         version: to publish as; '' = the next one.
         max_drop: points of mean IoU that may be lost; None = any. Above it layers are left in
             floating point, and if that does not do, nothing is published.
-        options: on what the two are compared.
+        options: on what the two are compared; what is not quantised computes in FP32, also where
+            a node would take the device's own precision.
     """
 
     precision: Target = 'int8'
@@ -56,7 +58,7 @@ class OptimizeRequest:
     data: FrameRequest = field(default=FrameRequest(count=100))
     version: str = ''
     max_drop: float | None = None
-    options: RunOptions = AS_THE_NODE
+    options: RunOptions = IN_FP32
 
 
 @dataclass(frozen=True, slots=True)
