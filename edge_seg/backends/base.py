@@ -42,7 +42,7 @@ class CompileOptions:
 
     Attributes:
         device: a name from ``Availability.devices``; 'AUTO' lets the backend choose.
-        threads: inference threads, 0 = the backend's own choice.
+        threads: inference threads, 0 = the backend's own choice, which may leave a core free.
         pin_threads: bind inference threads to cores. Off by default: a robot has other busy
             processes, and two pinned processes sit on the same core.
         precision: 'auto' leaves it to the backend; a named one is met or refused, never

@@ -57,7 +57,7 @@ class CameraPort:
             clock,
             on_drop=lambda reason: statistics.frame_dropped(reason, time.monotonic()),
             max_age_s=settings.max_age_s,
-            max_rate_hz=settings.max_rate_hz,
+            max_rate_hz=settings.camera_rate_hz(self.name),
             changed=changed,
         )
         self.input = ImageInput(
@@ -70,7 +70,8 @@ class CameraPort:
             on_frame=self._on_frame,
             on_lost=lambda count: statistics.frames_lost(count, time.monotonic()),
         )
-        return FramePort(self._mailbox, self.outputs, statistics)
+        priority = settings.camera_priority(self.name)
+        return FramePort(self._mailbox, self.outputs, statistics, priority)
 
     @property
     def busy(self) -> bool:
@@ -99,7 +100,7 @@ class CameraPort:
         self.outputs.set_options(settings)
         if self._mailbox is not None:
             self._mailbox.set_limits(
-                max_age_s=settings.max_age_s, max_rate_hz=settings.max_rate_hz
+                max_age_s=settings.max_age_s, max_rate_hz=settings.camera_rate_hz(self.name)
             )
 
     def described(self, common: HealthInputs, now_s: float) -> HealthInputs:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import cv2
 from edge_seg.core.overlay import blend_overlay
 from edge_seg.core.palette import color_mask
-from edge_seg.core.values import DecodedImage, UInt8Array
+from edge_seg.core.values import DecodedImage, LabelArray, Size, UInt8Array
 from edge_seg.errors import InferenceFailed
 from edge_seg.ros.conversions import compressed_message, ImageMessage
 from edge_seg.ros.qos import image_qos, reliability_named
@@ -16,6 +16,7 @@ from edge_seg.runtime.serving import Segmentation
 from edge_seg.runtime.settings import SegmentationSettings
 from edge_seg.runtime.worker import Wanted
 import numpy as np
+import numpy.typing as npt
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -112,20 +113,31 @@ class MaskOutputs:
         """Count the subscriptions to any output."""
         return sum(topic.subscribers() for topic in self._topics)
 
+    def labels(self, size: Size, dtype: npt.DTypeLike) -> LabelArray:
+        """Give the pixels of the next mask message."""
+        encoding = 'mono8' if dtype == np.uint8 else 'mono16'
+        return cast('LabelArray', self._mask.buffer(encoding, *size))
+
+    def confidence(self, size: Size) -> UInt8Array:
+        """Give the pixels of the next confidence message."""
+        return cast('UInt8Array', self._confidence.buffer('mono8', *size))
+
     def publish(
         self, header: Header, image: DecodedImage, result: Segmentation, wanted: Wanted
     ) -> None:
-        """Publish every wanted output of one frame, the mask first."""
+        """Publish every wanted output of one frame, the mask first.
+
+        Labels and confidence are in their messages already: ``labels`` and ``confidence`` gave
+        the buffers that the model wrote to.
+        """
         settings = self._settings
         lazy = settings.lazy
         height, width = result.labels.shape
         png = (cv2.IMWRITE_PNG_COMPRESSION, settings.png_compression)
         if wanted.mask:
             encoding = 'mono8' if result.labels.dtype == np.uint8 else 'mono16'
-            np.copyto(self._mask.buffer(encoding, width, height), result.labels)
             self._mask.publish(header, encoding, lazy=lazy, parameters=png)
         if wanted.confidence and result.confidence is not None:
-            np.copyto(self._confidence.buffer('mono8', width, height), result.confidence)
             self._confidence.publish(header, 'mono8', lazy=lazy)
         if wanted.color_mask or wanted.overlay:
             colors = self._color.buffer('rgb8', width, height)

@@ -99,6 +99,20 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         '~/<name>/mask and so on; none = one camera, on image and ~/mask',
     ),
     ParameterSpec(
+        'camera_priorities',
+        'string_array',
+        (),
+        "Shares of the cameras where not all frames can be answered, as 'front=4'; 1 for those "
+        'that are not named; no camera starves',
+    ),
+    ParameterSpec(
+        'camera_rates_hz',
+        'string_array',
+        (),
+        "max_rate_hz of single cameras, as 'rear=5'",
+        live=True,
+    ),
+    ParameterSpec(
         'image_transport',
         'string',
         'raw',

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from edge_seg.backends.base import CompiledModel, CompileReport
 from edge_seg.core.checks import is_finite
@@ -14,6 +15,7 @@ from edge_seg.runtime.feeding import Feed, PreprocessMode
 from edge_seg.runtime.stats import Stage
 from edge_seg.runtime.stopwatch import Stopwatch
 import numpy as np
+import numpy.typing as npt
 
 PLANS_KEPT = 16
 """Camera sizes whose geometry is remembered; a robot has a few, a fuzzer any number."""
@@ -33,6 +35,16 @@ class Segmentation:
     labels: LabelArray
     confidence: UInt8Array | None
     palette: Palette
+
+
+class MaskBuffers(Protocol):
+    """Where a mask is written, so that nobody has to copy it."""
+
+    def labels(self, size: Size, dtype: npt.DTypeLike) -> LabelArray:
+        """Give (height, width), uint8 or uint16, C-contiguous."""
+
+    def confidence(self, size: Size) -> UInt8Array:
+        """Give (height, width) uint8, C-contiguous."""
 
 
 class ServingModel:
@@ -77,25 +89,37 @@ class ServingModel:
         """Backend, device and precision."""
         return self._compiled.report
 
-    def segment(self, image: DecodedImage, *, confidence: bool, watch: Stopwatch) -> Segmentation:
+    def segment(
+        self,
+        image: DecodedImage,
+        *,
+        confidence: bool,
+        watch: Stopwatch,
+        buffers: MaskBuffers | None = None,
+    ) -> Segmentation:
         """Turn one image into labels of the same size.
 
         Args:
             image: decoded camera image.
             confidence: compute the winning probability too.
             watch: receives the laps PREPROCESS, INFER and POSTPROCESS.
+            buffers: what the answer is written to; None = fresh arrays.
 
         Raises:
             InferenceFailed: the backend failed or gave labels that the model does not declare.
         """
         plan = self._plan(image.size)
         scores = self._feed.scores(image, plan, watch)
+        out = None if buffers is None else buffers.labels(image.size, self.spec.label_dtype)
         certainty: UInt8Array | None = None
         if confidence and self._postprocess.has_confidence:
-            mask = self._postprocess.labels_and_confidence(scores, plan)
+            certainty = None if buffers is None else buffers.confidence(image.size)
+            mask = self._postprocess.labels_and_confidence(
+                scores, plan, out=out, confidence_out=certainty
+            )
             labels, certainty = mask.labels, mask.confidence
         else:
-            labels = self._postprocess.labels(scores, plan)
+            labels = self._postprocess.labels(scores, plan, out=out)
         watch.lap(Stage.POSTPROCESS)
         return Segmentation(labels, certainty, self.palette)
 

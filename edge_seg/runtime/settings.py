@@ -16,6 +16,7 @@ from edge_seg.runtime.tensorrt_parameters import backend_options
 
 NO_CACHE = 'none'
 CAMERA_NAME = re.compile('[A-Za-z][A-Za-z0-9_]*')
+NAMED_NUMBER = re.compile(f' *({CAMERA_NAME.pattern}) *= *([0-9]{{1,6}}(?:[.][0-9]{{1,6}})?) *')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class SegmentationSettings:
     build: Literal['never', 'on_demand']
     argmax_in_graph: bool
     cameras: tuple[str, ...]
+    camera_priorities: tuple[str, ...]
+    camera_rates_hz: tuple[str, ...]
     image_transport: Literal['raw', 'compressed']
     image_qos: Literal['auto', 'reliable', 'best_effort']
     mask_qos: Literal['reliable', 'best_effort']
@@ -100,6 +103,14 @@ class SegmentationSettings:
         root = Path(home) if os.path.isabs(home) else Path('~/.cache').expanduser()
         return root / 'edge_seg'
 
+    def camera_priority(self, name: str) -> float:
+        """Give the share of a camera against that of the others."""
+        return named_numbers('camera_priorities', self.camera_priorities).get(name, 1.0)
+
+    def camera_rate_hz(self, name: str) -> float:
+        """Give the highest rate of a camera; 0 = no limit."""
+        return named_numbers('camera_rates_hz', self.camera_rates_hz).get(name, self.max_rate_hz)
+
     def compile_options(self) -> CompileOptions:
         """Give what a backend needs to know to compile a model."""
         return CompileOptions(
@@ -139,6 +150,24 @@ class SegmentationSettings:
         )
 
 
+def named_numbers(parameter: str, entries: tuple[str, ...]) -> dict[str, float]:
+    """Read entries such as 'front=4'.
+
+    Raises:
+        SettingsInvalid: an entry of another form, below 0, not finite, or a name twice.
+    """
+    numbers: dict[str, float] = {}
+    for entry in entries:
+        found = NAMED_NUMBER.fullmatch(entry)
+        if found is None or found[1] in numbers:
+            raise SettingsInvalid(
+                f'parameter {parameter} has the entry {entry!r}',
+                expected="a camera's name, '=' and a number, each name once, as in 'front=4'",
+            )
+        numbers[found[1]] = float(found[2])
+    return numbers
+
+
 def _check_together(settings: SegmentationSettings) -> None:
     for name in ('model', 'device'):
         if not getattr(settings, name).strip():
@@ -154,6 +183,19 @@ def _check_together(settings: SegmentationSettings) -> None:
     if len(set(settings.cameras)) < len(settings.cameras):
         raise SettingsInvalid(
             f'parameter cameras is {list(settings.cameras)!r}', expected='each name once'
+        )
+    for field in ('camera_priorities', 'camera_rates_hz'):
+        numbers = named_numbers(field, getattr(settings, field))
+        for name in sorted(numbers.keys() - set(settings.cameras)):
+            raise SettingsInvalid(
+                f'parameter {field} names {name!r}',
+                expected=f'a name in cameras, which is {list(settings.cameras)!r}',
+            )
+    if 0.0 in named_numbers('camera_priorities', settings.camera_priorities).values():
+        raise SettingsInvalid(
+            'parameter camera_priorities has a priority of 0',
+            expected='more than 0',
+            remedy='leave the camera out of cameras, or give the others higher priorities',
         )
     if settings.argmax_in_graph and settings.backend == 'opencv':
         raise SettingsInvalid(

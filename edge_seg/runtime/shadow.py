@@ -21,7 +21,7 @@ class Answer:
     Attributes:
         header: header of the camera image, as it came.
         image: the camera image.
-        labels: (H, W), the mask.
+        labels: (H, W), the mask; valid until the next frame of this camera.
         latency_s: how long segmenting took.
     """
 

@@ -11,11 +11,12 @@ from edge_seg.core.decode import decode, decode_compressed
 from edge_seg.core.values import CompressedImage, DecodedImage, RawImage
 from edge_seg.errors import DropReason, FrameRejected, InferenceFailed, NoActiveModel
 from edge_seg.runtime.mailbox import NewestFrameMailbox, Waiting
-from edge_seg.runtime.serving import Segmentation, ServingModel
+from edge_seg.runtime.serving import MaskBuffers, Segmentation, ServingModel
 from edge_seg.runtime.shadow import Answer
 from edge_seg.runtime.slot import ModelSlot
 from edge_seg.runtime.stats import FrameStatistics, Stage
 from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.turns import FairTurns
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,11 @@ class Wanted:
         return self.mask or self.confidence or self.color_mask or self.overlay
 
 
-class MaskSink(Protocol[SinkHeaderT]):
-    """Where masks go; called from the worker's thread only."""
+class MaskSink(MaskBuffers, Protocol[SinkHeaderT]):
+    """Where masks go; called from the worker's thread only.
+
+    What its buffers hold goes out with the ``publish`` that follows.
+    """
 
     def wanted(self) -> Wanted:
         """Say what somebody listens to at this moment."""
@@ -85,18 +89,20 @@ class FramePort(Generic[HeaderT]):
         mailbox: where the camera callback leaves frames.
         sink: where masks go.
         statistics: counts, rates and latencies.
+        priority: its share where not all frames can be answered, against that of the others.
     """
 
     mailbox: NewestFrameMailbox[CameraFrame[HeaderT]]
     sink: MaskSink[HeaderT]
     statistics: FrameStatistics
+    priority: float = 1.0
 
 
 class FrameWorker(Generic[HeaderT]):
     """Takes frames from the cameras in turn and segments them with the model in the slot.
 
-    Of the cameras with a frame waiting, the one that was served longest ago comes next: no camera
-    starves, however fast the others are, and equal cameras get equal shares.
+    No camera starves, however fast the others are, and equal cameras get equal shares; see
+    ``FairTurns``.
 
     Args:
         ports: the cameras; all mailboxes share ``changed``.
@@ -121,7 +127,8 @@ class FrameWorker(Generic[HeaderT]):
         keep_warm_s: float = 0.0,
         on_error: Callable[[str], None] = logger.error,
     ) -> None:
-        self._ports = list(ports)  # served longest ago first; the worker's thread only
+        self._ports = tuple(ports)
+        self._turns = FairTurns([port.priority for port in ports])  # the worker's thread only
         self._changed = changed
         self._slot = slot
         self._observer = observer
@@ -152,13 +159,12 @@ class FrameWorker(Generic[HeaderT]):
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wait()
-            for port in self._ports:
+            turn = self._turns.take(lambda number: self._ports[number].mailbox.waits)
+            if turn is not None:
+                port = self._ports[turn]
                 waiting = port.mailbox.poll()
-                if waiting is not None:
-                    self._ports.remove(port)
-                    self._ports.append(port)
+                if waiting is not None:  # else it was stale
                     self._answer(port, waiting)
-                    break
             if 0 < self._keep_warm_s < time.monotonic() - self._ran_s:
                 self._keep_warm()
 
@@ -196,7 +202,9 @@ class FrameWorker(Generic[HeaderT]):
         with self._slot.lease() as model:
             begin_s = watch.elapsed_s
             try:
-                result = model.segment(image, confidence=wanted.confidence, watch=watch)
+                result = model.segment(
+                    image, confidence=wanted.confidence, watch=watch, buffers=port.sink
+                )
             except InferenceFailed as failure:
                 self._observer.frame_failed(model, str(failure))
                 raise

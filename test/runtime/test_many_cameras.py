@@ -10,10 +10,12 @@ from edge_seg.core.values import (
     ClassInfo,
     DecodedImage,
     InputSpec,
+    LabelArray,
     ModelSpec,
     OutputSpec,
     RawImage,
     Size,
+    UInt8Array,
 )
 from edge_seg.runtime.mailbox import NewestFrameMailbox
 from edge_seg.runtime.serving import Segmentation, ServingModel
@@ -22,6 +24,8 @@ from edge_seg.runtime.slot import ModelSlot
 from edge_seg.runtime.stats import FrameStatistics
 from edge_seg.runtime.worker import CameraFrame, FramePort, FrameWorker, Wanted
 from fake_backend import CLASSES, FakeModel, Faults, HEIGHT, WIDTH
+import numpy as np
+import numpy.typing as npt
 
 SPEC = ModelSpec(
     'net',
@@ -44,6 +48,14 @@ class Watcher:
     def wanted(self) -> Wanted:
         """Want the mask."""
         return Wanted(mask=True)
+
+    def labels(self, size: Size, dtype: npt.DTypeLike) -> LabelArray:
+        """Give a buffer for the mask."""
+        return np.empty((size.height, size.width), dtype)
+
+    def confidence(self, size: Size) -> UInt8Array:
+        """Give a buffer for the confidence."""
+        return np.empty((size.height, size.width), np.uint8)
 
     def publish(
         self, header: str, image: DecodedImage, result: Segmentation, wanted: Wanted

@@ -50,6 +50,38 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
         SegmentationSettings.from_values(values)
 
 
+def test_cameras_have_a_priority_and_a_rate_of_their_own() -> None:
+    settings = SegmentationSettings.from_values(
+        {
+            'cameras': ['front', 'rear'],
+            'max_rate_hz': 30,
+            'camera_priorities': ['front=2.5'],
+            'camera_rates_hz': ['rear = 5'],
+        }
+    )
+    assert [settings.camera_priority(name) for name in settings.cameras] == [2.5, 1.0]
+    assert [settings.camera_rate_hz(name) for name in settings.cameras] == [30.0, 5.0]
+    assert settings.changed({'camera_rates_hz': []}).camera_rate_hz('rear') == 30.0
+
+
+@pytest.mark.parametrize(
+    ('values', 'said'),
+    [
+        ({'camera_priorities': ['front']}, "has the entry 'front'"),
+        ({'camera_priorities': ['front=-1']}, "has the entry 'front=-1'"),
+        ({'camera_priorities': ['front=nan']}, "has the entry 'front=nan'"),
+        ({'camera_priorities': ['front=1', 'front=2']}, "has the entry 'front=2'"),
+        ({'camera_priorities': ['front=0']}, 'a priority of 0'),
+        ({'camera_rates_hz': ['left=5']}, "camera_rates_hz names 'left'"),
+    ],
+)
+def test_what_is_said_of_single_cameras_must_make_sense(
+    values: dict[str, object], said: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=said):
+        SegmentationSettings.from_values({'cameras': ['front'], **values})
+
+
 def test_a_change_keeps_the_other_values() -> None:
     before = SegmentationSettings.from_values({'threads': 2})
 

@@ -6,7 +6,14 @@ import threading
 import time
 
 import cv2
-from edge_seg.core.values import CompressedImage, DecodedImage, RawImage
+from edge_seg.core.values import (
+    CompressedImage,
+    DecodedImage,
+    LabelArray,
+    RawImage,
+    Size,
+    UInt8Array,
+)
 from edge_seg.errors import DropReason, FrameRejected
 from edge_seg.runtime.mailbox import NewestFrameMailbox
 from edge_seg.runtime.serving import Segmentation, ServingModel
@@ -16,6 +23,7 @@ from edge_seg.runtime.stats import FrameStatistics, Stage, StatisticsSnapshot
 from edge_seg.runtime.worker import CameraFrame, FramePort, FrameWorker, Wanted
 from fake_backend import FakeModel, Faults
 import numpy as np
+import numpy.typing as npt
 import pytest
 from serving_samples import serving, spec, stripes
 
@@ -37,10 +45,18 @@ class Sink:
     published: list[tuple[str, Segmentation, Wanted]] = field(default_factory=list)
     failure: Exception | None = None
     gate: threading.Event | None = None
+    mask: LabelArray | None = None
     reached: threading.Event = field(default_factory=threading.Event)
 
     def wanted(self) -> Wanted:
         return self.wants
+
+    def labels(self, size: Size, dtype: npt.DTypeLike) -> LabelArray:
+        self.mask = np.empty((size.height, size.width), dtype)
+        return self.mask
+
+    def confidence(self, size: Size) -> UInt8Array:
+        return np.empty((size.height, size.width), np.uint8)
 
     def publish(
         self, header: str, image: DecodedImage, result: Segmentation, wanted: Wanted
@@ -133,6 +149,12 @@ def test_a_frame_is_answered_under_its_header(line: Line) -> None:
     assert wanted is MASK
     assert (snapshot.masks_out, snapshot.drops) == (1, ())
     assert [answer.header for answer in line.answered] == ['left']
+
+
+def test_the_mask_is_written_where_the_sink_wants_it(line: Line) -> None:
+    line.ask(frame())
+    ((_, result, _),) = line.sink.published
+    assert result.labels is line.sink.mask
 
 
 def test_confidence_is_computed_when_it_is_wanted(line: Line) -> None:

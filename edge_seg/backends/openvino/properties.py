@@ -1,6 +1,7 @@
 """OpenVINO compile properties from our options, and the precision that came of them."""
 
 from collections import Counter
+import os
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.openvino.devices import SDK_ERRORS
@@ -8,6 +9,9 @@ from edge_seg.errors import CompileFailed
 import openvino as ov
 
 Properties = dict[str, object]
+
+FEW_CORES = 4
+"""Up to so many, one core is left to the other processes of a robot."""
 
 _HINTS = {'fp32': 'f32', 'fp16': 'f16', 'bf16': 'bf16'}
 _PRECISION_NAMES = {
@@ -47,9 +51,26 @@ def _cpu_properties(options: CompileOptions) -> Properties:
     if not (options.device_precision and options.precision == 'auto'):
         # Left alone, a processor with AMX or AVX512-BF16 computes in bfloat16.
         properties['INFERENCE_PRECISION_HINT'] = _HINTS.get(options.precision, 'f32')
-    if options.threads > 0:
-        properties['INFERENCE_NUM_THREADS'] = options.threads
+    threads = options.threads or _threads_for(_cores())
+    if threads > 0:
+        properties['INFERENCE_NUM_THREADS'] = threads
     return properties
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+def _threads_for(cores: int) -> int:
+    """Choose the inference threads: 0 = OpenVINO's own choice, which is one on each core.
+
+    Camera, transport and consumer need a core too. On two cores, a second thread makes an
+    inference wait whenever one of them runs; alone on the machine it would be faster by a third.
+    """
+    return max(1, cores - 1) if cores <= FEW_CORES else 0
 
 
 def effective_precision(compiled: ov.CompiledModel) -> str:
