@@ -54,6 +54,7 @@ class ModelLoader:
         self._busy = False
         self._closed = False
         self._before: ModelPackage | None = None  # what served before the last swap
+        self._earlier: ModelPackage | None = None  # and before the swap before that
         self._refused = ''  # digest of the manifest that was refused last
         self._failed_backends: frozenset[str] = frozenset()
 
@@ -146,9 +147,10 @@ class ModelLoader:
         self.request(self._factory.reference(served.package), without=without)
 
     def withdrawn(self, manifest_sha256: str) -> None:
-        """Note that a model was withdrawn after its swap."""
+        """Note that a model was withdrawn after its swap, which thereby never happened."""
         with self._lock:
             self._refused = manifest_sha256
+            self._before = self._earlier
 
     def roll_back(self) -> str:
         """Bring the previous model back: at once when it is still loaded, else by loading it.
@@ -224,7 +226,8 @@ class ModelLoader:
             self._bring_in(package, without=without)
         except ModelRejected as rejection:
             logger.error('%s was refused at %s', package.identity, rejection)
-            self.withdrawn(package.manifest_sha256)
+            with self._lock:
+                self._refused = package.manifest_sha256
             success, message = False, str(rejection)
         else:
             success, message = True, f'serving {package.identity}'
@@ -253,14 +256,17 @@ class ModelLoader:
         before = None if served is None else served.package
         if self._exclusive:
             self._succession.vacate()
+        with self._lock:
+            known = self._before, self._earlier
+            self._before, self._earlier = before, self._before
         try:
             self._install(prepared)
         except ModelRejected:
+            with self._lock:
+                self._before, self._earlier = known
             if self._exclusive and before is not None:
                 self._restore(before)
             raise
-        with self._lock:
-            self._before = before
 
     def _install(self, prepared: Prepared) -> None:
         candidate = self._factory.bring_up(

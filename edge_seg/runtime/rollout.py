@@ -179,7 +179,7 @@ class Rollout:
         process = node.incarnation()
         reply = node.set_model(target, self._limits.answer_timeout_s)
         if not reply.accepted:
-            raise _failed(node, f'{target!r} refused: {reply.reason}', 'a model it can resolve')
+            raise _failed(node, f'{target!r} refused: {reply.reason}', 'a model it accepts')
         deadline = pacer.now() + self._limits.load_timeout_s
         while True:
             if node.incarnation() - process or not node.incarnation():

@@ -126,3 +126,4 @@ class ModelFlow:
 
     def _on_withdrawn(self, failed: LoadedModel, reason: str) -> None:
         self.withdrawn.append(f'{failed.model.identity}: {reason}')
+        self.loader.withdrawn(failed.package.manifest_sha256)

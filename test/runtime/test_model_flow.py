@@ -253,6 +253,25 @@ def test_rollback_after_a_withdrawal_has_nowhere_to_go(flow: Make) -> None:
         node.loader.roll_back()
 
 
+def test_rollback_after_a_withdrawal_goes_to_what_served_before_the_present_model(
+    flow: Make, tmp_path: Path
+) -> None:
+    write_model(tmp_path, 'net', '3')
+    node = flow(rules=TRIAL)
+    node.loader.load('net@1')
+    serving(node, 'net@2')
+    node.frames(TRIAL.frames)
+    assert node.board.status.stage == 'serving'
+    serving(node, 'net@3')
+    node.backends[0].faults['3'].infer_error = 'device lost'
+    node.frames(3)
+    assert node.board.status.model == 'net@2'
+
+    ended = len(node.outcomes)
+    assert node.loader.roll_back() == ''
+    assert node.wait_for_outcomes(ended + 1) == (True, 'serving net@1')
+
+
 def test_a_good_model_passes_probation(flow: Make) -> None:
     node = flow(rules=TRIAL)
     node.loader.load('net@1')
