@@ -1,10 +1,11 @@
 """A registry of MLflow: versions with tags and aliases, the archive as artifact of a run."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 import os
 from pathlib import Path
 import socket
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ SETTINGS = {
     'MLFLOW_HTTP_REQUEST_MAX_RETRIES': '2',
     'MLFLOW_HTTP_REQUEST_TIMEOUT': '60',
     'MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR': 'false',
+    'MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT': 'true',
     'MLFLOW_DISABLE_TELEMETRY': 'true',
 }
 _ABSENT = 'RESOURCE_DOES_NOT_EXIST'
@@ -87,6 +89,7 @@ class MlflowRegistry:
                     source=f'{run.info.artifact_uri}/{FOLDER}',
                     run_id=run.info.run_id,
                     tags=_tags(version),
+                    await_creation_for=None,
                 )
             except BaseException:
                 self._client.set_terminated(run.info.run_id, 'FAILED')
@@ -197,7 +200,8 @@ class MlflowRegistry:
 
     @contextmanager
     def _calls(self) -> Iterator[None]:
-        with registry_calls(self._address, CREDENTIALS):
+        # What it prints is not for who reads our JSON; old versions print whatever is set.
+        with registry_calls(self._address, CREDENTIALS), redirect_stdout(sys.stderr):
             try:
                 yield
             except self._failure as error:

@@ -14,6 +14,7 @@ from edge_seg.offline.registry.opening import open_registry
 from edge_seg.offline.registry.transfer import pull, push
 from mlflow_server import free_port
 import pytest
+from registry_parts import add_version
 
 
 class Refusal(BaseHTTPRequestHandler):
@@ -162,6 +163,16 @@ def test_the_commands_push_list_and_pull(
     assert 'road@1 is installed, not signed, labelled stable' in run(*words)
     pulled = json.loads(run(*words, '--json'))
     assert (pulled['new'], pulled['labels_set']) == (False, ['stable'])
+
+
+def test_a_client_that_prints_does_not_spoil_json(
+    desk: ModelStore, tmp_path: Path, capfd: pytest.CaptureFixture[str], mlflow_address: str
+) -> None:
+    add_version(desk, tmp_path, name='quiet')
+    words = ['push', 'quiet', f'mlflow+{mlflow_address}', '--store', str(desk.root), '--json']
+    capfd.readouterr()
+    assert main(['model', *words]) == 0
+    assert json.loads(capfd.readouterr().out)['model'] == 'quiet@1'
 
 
 @pytest.mark.parametrize(
