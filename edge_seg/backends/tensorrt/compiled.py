@@ -169,6 +169,6 @@ def _finish(owner: OwnerThread, session: EngineSession) -> None:
     try:
         owner.call(session.close, timeout_s=CLOSE_TIMEOUT_S)
     except OwnerGone as error:
-        logger.error('GPU memory is not freed: %s', error)
-    if not owner.stop(CLOSE_TIMEOUT_S):
+        logger.error('GPU memory is not freed until the GPU answers: %s', error)
+    if not owner.stop(CLOSE_TIMEOUT_S, last=session.close):
         logger.error('the thread of a TensorRT model does not end')

@@ -1,10 +1,10 @@
 """The layers of an engine, as TensorRT's engine inspector tells them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.layer_profile import LayerTime
-from edge_seg.backends.tensorrt.cuda.interface import CudaFailed
 from edge_seg.backends.tensorrt.cuda.opening import open_cuda
 from edge_seg.backends.tensorrt.loaded_engine import LoadedEngine
 from edge_seg.backends.tensorrt.loading import engine_request
@@ -23,24 +23,22 @@ def inspect_layers(
     """Load an engine, ask for its layers, and free it; see ``LayerProfiling``."""
     sdk, layer, request = engine_request(artifact, spec, options)
     owner = OwnerThread(f'tensorrt inspector of {artifact.name}')
+    closing: Callable[[], None] | None = None
     try:
-        return owner.call(lambda: _inspect(sdk, layer, request), timeout_s=TIMEOUT_S)
+        # Without a limit: a context that came after it would be left behind.
+        cuda = owner.call(lambda: open_cuda(layer, request.device.index))
+        closing = cuda.close
+        # A call of its own: what a failed one held is dropped before the context is given back.
+        return owner.call(lambda: _layers(sdk, request), timeout_s=TIMEOUT_S)
     except OwnerGone as error:
         raise CompileFailed(f'{artifact.name} cannot be inspected: {error}') from error
     finally:
-        owner.stop(TIMEOUT_S)
+        owner.stop(TIMEOUT_S, last=closing)
 
 
-def _inspect(sdk: Sdk, layer: str, request: EngineRequest) -> tuple[LayerTime, ...]:
+def _layers(sdk: Sdk, request: EngineRequest) -> tuple[LayerTime, ...]:
+    engine = LoadedEngine(sdk, request.file, dla_core=request.options.dla_core)
     try:
-        cuda = open_cuda(layer, request.device.index)
-    except CudaFailed as error:
-        raise CompileFailed(f'{request.file.name} cannot be inspected: {error}') from error
-    try:
-        engine = LoadedEngine(sdk, request.file, dla_core=request.options.dla_core)
-        try:
-            return engine.layers
-        finally:
-            engine.close()
+        return engine.layers
     finally:
-        cuda.close()
+        engine.close()

@@ -69,14 +69,22 @@ class OwnerThread:
             raise outcome.error
         return cast(Answer, outcome.value)
 
-    def stop(self, timeout_s: float) -> bool:
+    def stop(self, timeout_s: float, *, last: Callable[[], object] | None = None) -> bool:
         """End the thread after what was asked of it; twice is fine.
+
+        Args:
+            timeout_s: how long to wait for the end.
+            last: run over there before the end, also when the thread was given up: a GPU that
+                answers after all must not leave a thread that ends with a context pushed, which
+                would abort the process. What it raises is dropped.
 
         Returns:
             False when it did not end in time: a call in it hangs.
         """
         with self._lock:
             self._gone = self._gone or 'it was stopped'
+            if last is not None:
+                self._tickets.put(_Ticket(last, SimpleQueue()))
             self._tickets.put(None)
         if threading.current_thread() is self._thread:
             return True  # it ends after this task

@@ -5,6 +5,7 @@ import importlib
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 import sys
+import threading
 
 from edge_seg.backends.tensorrt import TensorRtBackend
 from edge_seg.backends.tensorrt.driver import DeviceInfo
@@ -69,6 +70,12 @@ class FakeMachine:
         gc.collect()
         return self.gpu.violations + self.gpu.left_over()
 
+    def settle(self) -> None:
+        """Wait for threads of the backend that were left behind."""
+        for thread in threading.enumerate():
+            if thread.name.startswith('tensorrt'):
+                thread.join(30.0)
+
     def lost_gpu(self, layer: str) -> Exception:
         """Give the error with which a layer reports that the GPU is lost."""
         if layer == 'pycuda':
@@ -79,7 +86,3 @@ class FakeMachine:
     def replace_driver_function(self, name: str, function: object) -> None:
         """Put something in the place of a function of cuda.bindings.driver."""
         self._patch.setattr(sys.modules['cuda.bindings.driver'], name, function)
-
-    def forget(self) -> None:
-        """Take what a hung GPU keeps for given."""
-        self.gpu = FakeGpu()

@@ -1,10 +1,15 @@
 """Every call of a build fails in turn: a readable error, no engine, nothing left on the GPU."""
 
 from collections.abc import Callable
+from dataclasses import replace
+import enum
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.build import BuildsEngines
+from edge_seg.backends.tensorrt.driver import DriverRefused
+from edge_seg.backends.tensorrt.engine_key import record_path
 from edge_seg.errors import BackendUnavailable, CompileFailed
+import fake_builder
 from fake_builder import use_builder
 from fake_machine import FakeMachine, ORIN
 import pytest
@@ -98,3 +103,61 @@ def test_a_listener_that_went_away_cancels_the_build(
         BuildsEngines().build_engine(
             network, MODEL.spec, CompileOptions(), machine.folder / 'net.plan', on_progress=gone
         )
+
+
+def test_a_tensorrt_without_accelerators_refuses_one(
+    building: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake_builder, 'DeviceType', enum.Enum('DeviceType', ['GPU']))
+    model = TinyModel(input_dtype='float16')
+    network = model.save(building.folder / 'half.onnx')
+    on_dla = CompileOptions(extra=(('dla_core', '0'),))
+    if building.version.startswith('8'):
+        on_dla = CompileOptions(precision='fp16', extra=on_dla.extra)
+    with pytest.raises(CompileFailed, match='knows no deep learning accelerator'):
+        BuildsEngines().build(network, model.spec, on_dla, building.folder / 'net.plan')
+
+
+def test_without_any_timing_cache_the_engine_is_built_all_the_same(building: FakeMachine) -> None:
+    building.gpu.fail_always = {'create_timing_cache'}
+    build(building)
+    building.gpu.fail_always = set()
+    assert (building.folder / 'net.plan').exists()
+
+
+def test_without_a_device_nothing_is_planned(
+    building: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise DriverRefused('no CUDA device was found')
+
+    monkeypatch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', refuse)
+    with pytest.raises(BackendUnavailable, match='no CUDA device'):
+        build(building)
+
+
+def test_command_lines_fit_what_is_built(building: FakeMachine) -> None:
+    network = MODEL.save(building.folder / 'net.onnx')
+    wanted = CompileOptions(precision='fp32')
+    plan = BuildsEngines().build_plan(network, MODEL.spec, wanted)
+    lines = plan.trtexec(building.folder / 'net.plan')
+    assert '--noTF32' in lines.tensorrt_10
+    assert f'--onnx={network}' in lines.tensorrt_11
+
+
+def test_an_engine_is_known_by_its_record(building: FakeMachine) -> None:
+    engine, builder = building.folder / 'net.plan', BuildsEngines()
+    building.folder.chmod(0o700)
+    assert 'cannot be read' in builder.entry_problem(engine, ('any',))
+    build(building)
+    network, wanted = building.folder / 'net.onnx', CompileOptions()
+    timings = (('timing_cache', str(building.folder / 'timings')),)
+    parts = builder.build_key_parts(network, MODEL.spec, CompileOptions(extra=timings))
+    assert builder.entry_problem(engine, parts) == ''
+    assert 'another network' in builder.entry_problem(engine, ('any',))
+    assert builder.foreign(engine, wanted) == ''
+    building.devices(replace(ORIN, name='Xavier'))
+    assert builder.foreign(engine, wanted) == 'GPU Orin, here is Xavier'
+    record_path(engine).unlink()
+    assert builder.foreign(engine, wanted) == ''
+    assert 'has no record' in builder.entry_problem(engine, parts)

@@ -92,6 +92,11 @@ def test_what_is_no_file_is_refused(engine: Path) -> None:
         read_engine(engine.parent / 'nowhere' / 'net.plan')
 
 
+def test_a_file_that_the_system_cannot_open_is_refused(engine: Path) -> None:
+    with pytest.raises(CompileFailed, match='cannot be read: File name too long'):
+        read_engine(engine.with_name('n' * 300))
+
+
 def test_a_link_to_a_file_that_others_may_write_is_refused(engine: Path) -> None:
     engine.chmod(0o666)
     (engine.parent / 'link.plan').symlink_to(engine)

@@ -175,8 +175,8 @@ def test_a_hung_gpu_is_given_up(
     back.set()
     for thread in before:
         thread.join(10.0)
-    assert machine.gpu.left_over() != []
-    machine.forget()
+    # It was only slow: nothing is left, and no thread ended with a context pushed.
+    assert machine.settled() == []
 
 
 def test_two_models_must_fit_together(machine: FakeMachine) -> None:
