@@ -130,10 +130,20 @@ class Node:
         return sorted(self.root.glob('*.plan'))
 
 
+BUILT: dict[str, dict[str, bytes]] = {}
+"""Files of the cache after the first build, by version: a child process for each test is slow."""
+
+
 @pytest.fixture
-def node(store: ModelStore, tmp_path: Path) -> Node:
+def node(store: ModelStore, machine: FakeMachine, tmp_path: Path) -> Node:
+    """Give a node whose cache has the engine of tiny@1."""
     made = Node(store, tmp_path / 'cache')
+    made.root.mkdir(mode=0o700)
+    for name, content in BUILT.get(machine.version, {}).items():
+        (made.root / name).write_bytes(content)
     made.load(mode='on_demand')
+    kept = [path for path in made.root.iterdir() if path.suffix in ('.plan', '.json')]
+    BUILT[machine.version] = {path.name: path.read_bytes() for path in kept}
     made.builds.clear()
     return made
 
