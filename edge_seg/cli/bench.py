@@ -129,8 +129,7 @@ def command(
     if copy is not None and reports:
         shutil.copyfile(output / f'{chosen[0]}.json', copy)
     if len(reports) > 1:
-        console.print(table_of('All of them', reports))
-        console.print(f'bench: wrote {write_index(output, reports)}', soft_wrap=True)
+        _show_all(reports, output, console)
     bad += _bad(reports, baseline, strict=strict)
     for each in bad:
         console.print(f'bench: {each}', style='bold red', markup=False, soft_wrap=True)
@@ -190,6 +189,15 @@ def _measure(name: str, options: BenchOptions, console: Console) -> Report:
     except KpiUnavailable as error:
         say(f'not recorded: {error}')
     return report
+
+
+def _show_all(reports: list[Report], output: Path, console: Console) -> None:
+    """Show the targets of several benchmarks as one table, and leave a page of them."""
+    console.print(table_of('All of them', reports))
+    noisy = ', '.join(report.result.name for report in reports if report.warning)
+    if noisy:
+        console.print(f'bench: the machine was not quiet during {noisy}', style='yellow')
+    console.print(f'bench: wrote {write_index(output, reports)}', soft_wrap=True)
 
 
 def _bad(reports: list[Report], baseline: Baseline, *, strict: bool) -> list[str]:

@@ -15,6 +15,8 @@ KEPT, JAIN = 0.95, 0.98
 FIRST_HZ, FASTER, HIGHEST_HZ = 80.0, 1.4, 600.0
 TOO_MUCH = 0.25
 """Share of frames without a mask at which the node, and nothing else, sets the rate of masks."""
+FEW = 0.05
+"""Share below which it does not."""
 WATCH_S, QUICK_WATCH_S, SETTLE_S = 4.0, 2.5, 1.5
 
 
@@ -111,7 +113,17 @@ def _part(rounds: list[Round], offered_hz: float) -> Part:
         '2, 4 and 8 camera processes; one consumer process takes all masks. Ratios are taken '
         'within a run. Under such a load the age holds the wait for the other cameras.'
     )
+    part.notes += _unsaturated(kept)
     return part
+
+
+def _unsaturated(kept: list[Round]) -> list[str]:
+    """Say where the cameras gave no more than the node could take."""
+    shares = {n: merge([each[n].whole for each in kept]).unanswered_share for n in COUNTS}
+    few = ' and '.join(str(n) for n, share in shares.items() if share < FEW)
+    if not few:
+        return []
+    return [f'With {few} cameras nearly all frames got masks: they, not the node, set the rate.']
 
 
 def _summary(runs: list[Measured]) -> dict[str, Any]:

@@ -95,7 +95,10 @@ def write_index(folder: Path, reports: Sequence[Report]) -> Path:
     sections = ''.join(
         f'<h2>{escape(report.result.name)}</h2>{_section(report)}' for report in reports
     )
-    body = f'<h1>edge_seg bench</h1><table>{HEAD}{rows}</table>{sections}{_where(reports[0])}'
+    noisy = ', '.join(report.result.name for report in reports if report.warning)
+    warning = f'<p class="noisy">The machine was not quiet during {noisy}.</p>' if noisy else ''
+    table = f'<table>{HEAD}{rows}</table>'
+    body = f'<h1>edge_seg bench</h1>{warning}{table}{sections}{_where(reports[0])}'
     path = folder / 'index.html'
     path.write_text(_page('edge_seg bench', body), 'utf-8')
     return path

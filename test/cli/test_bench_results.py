@@ -93,6 +93,14 @@ def test_the_index_has_every_target_of_every_benchmark(tmp_path: Path) -> None:
         assert shown in text
 
 
+def test_the_index_names_the_benchmarks_of_which_the_machine_was_not_quiet(tmp_path: Path) -> None:
+    other = BenchResult('idle', 'Idle', {'cpu': Target(0.5, '%', 1.0)})
+
+    text = write_index(tmp_path, [report(result()), report(other, 'Noisy.')]).read_text('utf-8')
+
+    assert 'The machine was not quiet during idle.' in text
+
+
 def test_plots_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
     (tmp_path / 'latency-7.svg').write_text('old', 'utf-8')
 
