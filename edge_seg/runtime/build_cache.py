@@ -43,19 +43,26 @@ class BuildCache:
         """Give the path of an entry, which may not exist.
 
         Raises:
-            StoreError: the folder cannot be made or others may write to it.
+            StoreError: the folder cannot be made, is another user's, or others may write to it.
         """
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            mode = self._root.stat().st_mode
+            found = self._root.stat()
         except OSError as error:
             raise StoreError(
                 f'cache_dir {self._root} cannot be used: {error.strerror}',
                 remedy="set cache_dir to a folder of the node's user, or to 'none'",
             ) from error
-        if mode & 0o022:
+        if found.st_uid not in (0, os.geteuid()):
             raise StoreError(
-                f'cache_dir {self._root} may be written by other users (mode {mode & 0o777:o})',
+                f'cache_dir {self._root} belongs to user {found.st_uid}',
+                expected='a folder of this user: what lies in it is executable code',
+                remedy="set cache_dir to a folder of the node's user, or to 'none'",
+            )
+        if found.st_mode & 0o022:
+            mode = found.st_mode & 0o777
+            raise StoreError(
+                f'cache_dir {self._root} may be written by other users (mode {mode:o})',
                 expected='a folder that only its owner can write to',
                 remedy=f'chmod 700 {self._root}',
             )

@@ -139,3 +139,12 @@ def test_a_killed_builder_leaves_the_entry_free(cache: BuildCache) -> None:
 
     with cache.building(entry, cancelled=threading.Event()):
         assert not cache.use(entry)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give folders away')
+def test_the_folder_of_another_user_is_refused(cache: BuildCache, tmp_path: Path) -> None:
+    cache.entry('key', '.plan')
+    os.chown(tmp_path / 'cache', 12345, -1)
+    with pytest.raises(StoreError, match='belongs to user 12345') as refusal:
+        cache.entry('key', '.plan')
+    assert 'cache_dir' in refusal.value.remedy
