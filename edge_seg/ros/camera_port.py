@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 import threading
 import time
+from typing import cast
 
 from edge_seg.core.values import RawImage, Size
 from edge_seg.ros.conversions import seconds
@@ -37,6 +38,7 @@ class CameraPort:
         self.input: ImageInput | None = None
         self.size: Size | None = None
         """Size of the newest raw image; written by the reader's thread."""
+        self._frame_bytes = 0  # of the newest frame; written by the reader's thread
         self._node = node
         self._settings = settings
         self._mailbox: NewestFrameMailbox[CameraFrame[Header]] | None = None
@@ -120,6 +122,7 @@ class CameraPort:
         return replace(
             seen,
             topic=self.input.topic,
+            frame_bytes=self._frame_bytes,
             listening_for_s=self.input.subscribed_for_s,
             publishers=len(self.input.publishers()),
             reliability=self.input.reliability,
@@ -129,6 +132,7 @@ class CameraPort:
     def _on_frame(self, frame: CameraFrame[Header]) -> None:
         received_s = time.monotonic()
         self.statistics.frame_in(received_s)
+        self._frame_bytes = memoryview(cast('bytes', frame.image.data)).nbytes
         if isinstance(frame.image, RawImage):
             self.size = Size(frame.image.width, frame.image.height)
         if self._mailbox is not None:

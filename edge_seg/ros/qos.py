@@ -1,14 +1,9 @@
 """Quality of service: what the nodes offer and request, and why a publisher cannot be heard."""
 
 from collections.abc import Sequence
-import os
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from rclpy.utilities import get_rmw_implementation_identifier
-
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-"""What names the Fast DDS profile: from Kilted on, and up to there."""
 
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -73,14 +68,3 @@ def incompatible_publishers(
         for info in publishers
         if info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     ]
-
-
-def large_frames_pass() -> bool:
-    """Tell whether frames above 512 KiB get through between processes here.
-
-    With Fast DDS that takes a profile with a larger shared-memory segment; other middlewares
-    send them by default.
-    """
-    if 'fastrtps' not in get_rmw_implementation_identifier():
-        return True
-    return any(os.environ.get(name) for name in PROFILE_VARIABLES)

@@ -8,13 +8,14 @@ import time
 
 from edge_seg.core.values import Size
 from edge_seg.ros.camera_port import CameraPort
+from edge_seg.ros.compat import dds_profile_variable
 from edge_seg.ros.diagnostics import Diagnostics, NamedHealth
 from edge_seg.ros.frame_flow import FrameFlow
 from edge_seg.ros.model_flow import ModelFlow
 from edge_seg.ros.parameters import Changes, NodeParameters
 from edge_seg.ros.process import run_node
-from edge_seg.ros.qos import large_frames_pass
 from edge_seg.ros.transitions import guarded
+from edge_seg.ros.transport import segment_bytes
 from edge_seg.runtime.gpu_metrics import GpuMetrics
 from edge_seg.runtime.health import assess
 from edge_seg.runtime.health_inputs import HealthInputs
@@ -168,7 +169,8 @@ class SegmentationNode(LifecycleNode):
         common = HealthInputs(
             state=self._state_label(),
             topic='',
-            large_frames_pass=large_frames_pass(),
+            segment_bytes=segment_bytes(),
+            profile_variable=dds_profile_variable(),
             lazy=settings.lazy,
             use_sim_time=bool(self.get_parameter('use_sim_time').value),
             model=status.model,

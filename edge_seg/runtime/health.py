@@ -11,10 +11,6 @@ from edge_seg.runtime.stats import Stage
 
 __all__ = ['Health', 'HealthInputs', 'Level', 'assess']
 
-PROFILE_REMEDY = (
-    'start camera and segmentation with the Fast DDS profile of this package '
-    '(FASTDDS_DEFAULT_PROFILES_FILE=.../edge_seg/config/fastdds_camera.xml)'
-)
 LOST_SHARE_TOLERATED = 0.1
 """Share of frames lost in transport above which the loss is reported."""
 CLOCK_SKEW_TOLERATED_S = 0.1
@@ -137,7 +133,7 @@ def _no_frames(inputs: HealthInputs) -> _Verdict | None:
         return _no_mask(Level.WARN, f'{message}; see whether the camera works')
     if inputs.reliability == 'best_effort':
         message += '; best-effort frames above 512 KiB get lost with default settings'
-    return _no_mask(Level.WARN, f'{message}; see whether the camera works, or {PROFILE_REMEDY}')
+    return _no_mask(Level.WARN, f'{message}; see whether the camera works, or {_profile(inputs)}')
 
 
 def _all_dropped(inputs: HealthInputs) -> _Verdict | None:
@@ -190,10 +186,31 @@ def _lost_in_transport(inputs: HealthInputs) -> _Verdict | None:
     lost, arrived = inputs.statistics.lost_recent, inputs.statistics.recent_in
     if lost <= LOST_SHARE_TOLERATED * (lost + arrived):
         return None
-    remedy = 'publish smaller or fewer frames' if inputs.large_frames_pass else PROFILE_REMEDY
+    remedy = 'publish smaller or fewer frames' if inputs.large_frames_pass else _profile(inputs)
     return _Verdict(
         Level.WARN,
         f'{lost} of {lost + arrived} frames on {inputs.topic} lost in transport; {remedy}',
+    )
+
+
+def _slow_path(inputs: HealthInputs) -> _Verdict | None:
+    limit = inputs.segment_bytes
+    if limit is None or inputs.frame_bytes <= limit:
+        return None
+    remedy = _profile(inputs)
+    if inputs.large_frames_pass:
+        remedy = 'raise segment_size in the Fast DDS profile of camera and segmentation'
+    return _Verdict(
+        Level.WARN,
+        f'frames of {inputs.frame_bytes >> 10} KiB on {inputs.topic} come in fragments, which is '
+        f'slow: the shared memory for them has {limit >> 10} KiB; {remedy}',
+    )
+
+
+def _profile(inputs: HealthInputs) -> str:
+    return (
+        'start camera and segmentation with the Fast DDS profile of this package '
+        f'({inputs.profile_variable}=.../edge_seg/config/fastdds_camera.xml)'
     )
 
 
@@ -262,6 +279,7 @@ _RULES: tuple[_Rule, ...] = (
     _bad_frames,
     _inference_errors,
     _future_stamps,
+    _slow_path,
     _no_mask_yet,
 )
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from edge_seg.backends.base import CompileReport
 from edge_seg.runtime.stats import StatisticsSnapshot
 
+DEFAULT_SEGMENT_BYTES = 512 << 10
+"""Shared memory of Fast DDS without a profile: less than one 640x480 colour image."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthInputs:
@@ -17,7 +20,10 @@ class HealthInputs:
         publishers: how many publish on it.
         reliability: what the image subscription requests, 'reliable' or 'best_effort'.
         incompatible_publishers: nodes that offer less than that.
-        large_frames_pass: the Fast DDS profile is in use, or the middleware does not need it.
+        segment_bytes: larger frames do not come by shared memory; None = the middleware has no
+            such limit.
+        frame_bytes: size of the newest frame.
+        profile_variable: environment variable that names the Fast DDS profile.
         subscribers: how many listen to any of the outputs.
         lazy: parameter; without subscribers nothing is computed.
         use_sim_time: the node's clock is the topic /clock.
@@ -39,7 +45,9 @@ class HealthInputs:
     publishers: int = 0
     reliability: str = 'reliable'
     incompatible_publishers: tuple[str, ...] = ()
-    large_frames_pass: bool = False
+    segment_bytes: int | None = DEFAULT_SEGMENT_BYTES
+    frame_bytes: int = 0
+    profile_variable: str = 'FASTDDS_DEFAULT_PROFILES_FILE'
     subscribers: int = 0
     lazy: bool = True
     use_sim_time: bool = False
@@ -51,6 +59,11 @@ class HealthInputs:
     frame_timeout_s: float = 2.0
     max_age_s: float = 1.0
     max_inference_errors: int = 5
+
+    @property
+    def large_frames_pass(self) -> bool:
+        """True when a profile provides for camera images, or the middleware needs none."""
+        return self.segment_bytes is None or self.segment_bytes > DEFAULT_SEGMENT_BYTES
 
     @property
     def idle(self) -> bool:

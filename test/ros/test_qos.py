@@ -2,17 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from edge_seg.ros.qos import (
-    image_qos,
-    incompatible_publishers,
-    large_frames_pass,
-    reliability_to_request,
-)
+from edge_seg.ros.qos import image_qos, incompatible_publishers, reliability_to_request
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
-PROFILE_NAMES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
 
 @dataclass
@@ -67,26 +61,3 @@ def test_images_are_not_queued() -> None:
     profile = image_qos(RELIABLE)
     assert profile.depth == 1
     assert profile.durability == DurabilityPolicy.VOLATILE
-
-
-@pytest.mark.parametrize('name', PROFILE_NAMES)
-def test_large_frames_pass_with_a_profile_under_either_name(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for each in PROFILE_NAMES:
-        monkeypatch.delenv(each, raising=False)
-    monkeypatch.setattr(
-        'edge_seg.ros.qos.get_rmw_implementation_identifier', lambda: 'rmw_fastrtps_cpp'
-    )
-    assert not large_frames_pass()
-    monkeypatch.setenv(name, '/config/fastdds_camera.xml')
-    assert large_frames_pass()
-
-
-def test_other_middlewares_need_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    for each in PROFILE_NAMES:
-        monkeypatch.delenv(each, raising=False)
-    monkeypatch.setattr(
-        'edge_seg.ros.qos.get_rmw_implementation_identifier', lambda: 'rmw_zenoh_cpp'
-    )
-    assert large_frames_pass()

@@ -118,7 +118,7 @@ CASES = {
         'no frame on /camera/image for 20.0 s; see whether the camera works, or start camera',
     ),
     'frames stopped': (
-        replace(WELL, statistics=replace(FLOWING, last_frame_ago_s=2.5), large_frames_pass=True),
+        replace(WELL, statistics=replace(FLOWING, last_frame_ago_s=2.5), segment_bytes=64 << 20),
         Level.WARN,
         'no frame on /camera/image for 2.5 s; see whether the camera works',
     ),
@@ -215,7 +215,7 @@ SPOILED = {
     'frames get lost in spite of the profile': (
         replace(
             WELL,
-            large_frames_pass=True,
+            segment_bytes=64 << 20,
             statistics=replace(FLOWING, recent_in=100, lost_recent=50),
         ),
         '50 of 150 frames on /camera/image lost in transport; publish smaller',
@@ -239,6 +239,21 @@ SPOILED = {
             ),
         ),
         'inference fails at times',
+    ),
+    'frames larger than the shared memory': (
+        replace(WELL, frame_bytes=640 * 480 * 3, profile_variable='FASTRTPS_NAME'),
+        (
+            'frames of 900 KiB on /camera/image come in fragments, which is slow: the shared memory '
+            'for them has 512 KiB; start camera and segmentation with the Fast DDS profile of this '
+            'package (FASTRTPS_NAME='
+        ),
+    ),
+    'frames larger than the shared memory of a profile': (
+        replace(WELL, frame_bytes=2 << 20, segment_bytes=1 << 20),
+        (
+            'frames of 2048 KiB on /camera/image come in fragments, which is slow: the shared '
+            'memory for them has 1024 KiB; raise segment_size'
+        ),
     ),
     'stamps in the future': (
         replace(
@@ -272,6 +287,12 @@ FINE = {
     ),
     'too few inference errors to mind': replace(FLOWING, errors_in_a_row=4),
 }
+
+
+@pytest.mark.parametrize('segment_bytes', [64 << 20, None])
+def test_large_frames_are_fine_where_the_middleware_is_prepared(segment_bytes: int | None) -> None:
+    health = assess(replace(WELL, frame_bytes=6 << 20, segment_bytes=segment_bytes))
+    assert health.level is Level.OK
 
 
 @pytest.mark.parametrize('statistics', FINE.values(), ids=FINE.keys())
