@@ -204,3 +204,16 @@ def test_without_tensorrt_the_hint_is_given(run: Run, onnx_file: Path, add: obje
     result = run('model', 'build-engine', 'floor')
     assert result.code == 5
     assert 'install the NVIDIA driver' in result.err
+
+
+def test_a_built_engine_is_measured(run: Run, tiny: ModelStore) -> None:
+    on_tensorrt = ('--backend', 'tensorrt', '--frames', '2', '--size', '64x48', '--json')
+    missing = run('model', 'profile', 'tiny', *on_tensorrt)
+    assert missing.code == 1
+    assert 'edge_seg model build-engine tiny@1' in missing.err
+    engine = built(run('model', 'build-engine', 'tiny', '--json'))
+    ran = json.loads(run('model', 'profile', 'tiny', *on_tensorrt).out)
+    assert ran['run']['backend'] == 'tensorrt'
+    assert ran['run']['format'] == 'tensorrt_engine'
+    assert ran['run']['size_bytes'] == engine['size']
+    assert ran['layers_note'] != ''

@@ -18,8 +18,9 @@ class ModelRun:
         backend_version: version of the SDK.
         device: full name, e.g. 'CPU (Intel Xeon ...)'.
         precision: of the computation, e.g. 'int8'.
-        format: of the artifact that was run, e.g. 'openvino_ir'.
-        size_bytes: of that artifact, all its files.
+        format: of what was run, e.g. 'openvino_ir', or 'tensorrt_engine' for one that was built
+            from the artifact.
+        size_bytes: of all its files.
     """
 
     model: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import EngineBuilding
 from edge_seg.backends.registry import AUTO, choose
-from edge_seg.core.values import DecodedImage, LabelArray, ModelSpec, Size
+from edge_seg.core.values import ArtifactFormat, DecodedImage, LabelArray, ModelSpec, Size
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import Artifact
 from edge_seg.models.package import ModelPackage
@@ -72,7 +72,9 @@ class RunningModel:
     def run(self) -> ModelRun:
         """Describe the model as it runs."""
         package, report = self.loaded.package, self.model.report
-        artifact = self.artifact
+        artifact_format, size = self.artifact.format, artifact_bytes(package, self.artifact)
+        if package.path not in self.file.parents:  # built from the artifact, into the cache
+            artifact_format, size = ArtifactFormat.TENSORRT_ENGINE, self.file.stat().st_size
         return ModelRun(
             model=package.identity,
             model_sha256=package.manifest_sha256,
@@ -80,8 +82,8 @@ class RunningModel:
             backend_version=report.backend_version,
             device=report.device,
             precision=report.precision,
-            format=artifact.format.value,
-            size_bytes=artifact_bytes(package, artifact),
+            format=artifact_format.value,
+            size_bytes=size,
         )
 
     @property

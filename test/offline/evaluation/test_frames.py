@@ -16,12 +16,36 @@ from measured_models import labelled_folder
 import numpy as np
 import pytest
 
+HEADER_TYPES = ('builtin_interfaces/msg/Time', 'std_msgs/msg/Header')
+
 
 def video(path: Path, *, frames: int) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 10, (64, 48))
     for number in range(frames):
         writer.write(np.full((48, 64, 3), 10 * number, np.uint8))
     writer.release()
+    return path
+
+
+def bag(path: Path, *, frames: int, damaged: int | None) -> Path:
+    rosbag2 = pytest.importorskip('rosbags.rosbag2', reason='rosbags is not installed')
+    typesys = pytest.importorskip('rosbags.typesys', reason='rosbags is not installed')
+    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
+    kind = 'sensor_msgs/msg/Image'
+    time, header = (store.types[name] for name in HEADER_TYPES)
+    with rosbag2.Writer(path, version=9) as writer:
+        connection = writer.add_connection('/image', kind, typestore=store)
+        for number in range(frames):
+            message = store.types[kind](
+                header=header(stamp=time(sec=number + 1, nanosec=0), frame_id=''),
+                height=4,
+                width=6,
+                encoding='odd' if number == damaged else 'rgb8',
+                is_bigendian=0,
+                step=18,
+                data=np.full(72, 10 * number, np.uint8),
+            )
+            writer.write(connection, number + 1, store.serialize_cdr(message, kind))
     return path
 
 
@@ -50,6 +74,18 @@ def test_of_a_video_evenly_spread_frames_are_taken(tmp_path: Path) -> None:
     taken = [frame for frame in frames.read(0) if isinstance(frame, Frame)]
     assert [frame.name for frame in taken] == ['frame 0', 'frame 3', 'frame 6']
     assert [round(float(frame.image.pixels.mean()), -1) for frame in taken] == [0, 30, 60]
+
+
+@pytest.mark.parametrize('damaged', [None, 1])
+def test_frames_of_a_bag_are_decoded_as_by_the_node(tmp_path: Path, damaged: int | None) -> None:
+    frames = open_frames(FrameRequest(str(bag(tmp_path / 'bag', frames=3, damaged=damaged))))
+    found = list(frames.read(0))
+    assert [frame.name for frame in found] == ['frame 0', 'frame 1', 'frame 2']
+    bad = [number for number, frame in enumerate(found) if isinstance(frame, BadFrame)]
+    assert bad == ([] if damaged is None else [damaged])
+    last = found[2]
+    assert isinstance(last, Frame)
+    assert (last.image.order, int(last.image.pixels[0, 0, 0])) == ('rgb', 20)
 
 
 def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:

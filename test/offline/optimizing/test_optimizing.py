@@ -4,7 +4,7 @@ from pathlib import Path
 import sys
 import tempfile
 
-from edge_seg.core.values import ArtifactFormat
+from edge_seg.core.values import ArtifactFormat, OutputKind
 from edge_seg.errors import (
     AccuracyLost,
     BackendUnavailable,
@@ -21,6 +21,8 @@ from edge_seg.offline.optimizing.optimizing import optimize
 from measured_models import colours, fragile, labelled_folder, publish, publish_files, SIZE, SPEC
 import onnx
 import pytest
+from tiny_models import TinyModel
+from tiny_tflite import save_tflite
 
 FEW = FrameRequest(count=4, size=SIZE)
 
@@ -185,3 +187,33 @@ def test_an_optimised_model_is_not_quantised_again(stores: LayeredStore, tmp_pat
     optimize(stores, 'colours', fp16())
     with pytest.raises((IncompatibleModel, CompileFailed), match='half precision'):
         optimize(stores, 'colours@2', fp16())
+
+
+FORMS = {
+    'without batch': TinyModel(size=SIZE, batch=False),
+    'open axes': TinyModel(size=SIZE, dynamic=True),
+    'channels last': TinyModel(size=SIZE, input_layout='NHWC', output_layout='NHWC'),
+    'labels': TinyModel(size=SIZE, kind=OutputKind.LABELS, output_layout='NHW'),
+}
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_networks_of_every_form_are_quantised(
+    stores: LayeredStore, tmp_path: Path, form: str
+) -> None:
+    model = FORMS[form]
+    publish(stores, tmp_path / 'files', model.proto(), spec=model.spec)
+    result = optimize(stores, 'tiny', int8())
+    assert result.optimized.run.precision == 'int8'
+    assert result.agreement > 0.97
+
+
+def test_a_tflite_file_becomes_ir(stores: LayeredStore, tmp_path: Path) -> None:
+    model = TinyModel(size=SIZE, input_layout='NHWC', output_layout='NHWC')
+    folder = tmp_path / 'files'
+    folder.mkdir()
+    save_tflite(model, folder / 'tiny.tflite')
+    publish_files(stores, folder, ArtifactFormat.TFLITE, ('tiny.tflite',), spec=model.spec)
+    result = optimize(stores, 'tiny', int8())
+    assert [artifact.format for artifact in result.artifacts] == ['openvino_ir']
+    assert (result.optimized.run.precision, result.agreement > 0.97) == ('int8', True)
