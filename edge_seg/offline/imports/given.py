@@ -69,5 +69,6 @@ class Hints:
     color_order: Hint = NO_HINT
     normalise: Hint = NO_HINT
     resize: Hint = Hint('stretch', 'the default')
+    output_layout: Hint = NO_HINT
     kind: Hint = NO_HINT
     classes: Hint = NO_HINT

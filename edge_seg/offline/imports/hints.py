@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from edge_seg.errors import UnsupportedNetwork
 from edge_seg.offline.imports.given import GivenOptions, Hint, Hints, NO_HINT
 from edge_seg.offline.imports.network import Ending, NetworkFacts
 from edge_seg.offline.imports.output_draft import channels_of, guess_layout
@@ -18,9 +19,17 @@ def propose(facts: NetworkFacts, given: GivenOptions, source: str) -> Hints:
         facts: what it says.
         given: options; the number of classes may hang on the output layout.
         source: name of the original file or factory.
+
+    Raises:
+        UnsupportedNetwork: there are more classes than a mask can tell apart.
     """
-    layout = given.output_layout or guess_layout(facts.output, _count_given(given))
-    channels = channels_of(facts.output, layout)
+    layout = _output_layout(facts, given)
+    channels = channels_of(facts.output, given.output_layout or layout.text)
+    if max(channels, facts.classes) > MAX_CLASSES:
+        raise UnsupportedNetwork(
+            f'output {facts.output} has {max(channels, facts.classes)} classes',
+            expected=f'at most {MAX_CLASSES}',
+        )
     written = facts.written
     return Hints(
         color_order=_color_order(facts),
@@ -30,9 +39,28 @@ def propose(facts: NetworkFacts, given: GivenOptions, source: str) -> Hints:
             if written.resize
             else Hint('stretch', 'the default')
         ),
+        output_layout=layout,
         kind=_kind(facts, channels),
         classes=_classes(facts, channels),
     )
+
+
+def _output_layout(facts: NetworkFacts, given: GivenOptions) -> Hint:
+    """Take the axes for the image's that have its aspect ratio; else guess by their lengths."""
+    because = f'the shape of output {facts.output}'
+    guess = guess_layout(facts.output, _count_given(given))
+    shape, image = facts.output.shape or (), facts.input.shape or ()
+    if len(shape) < 3 or guess == 'NHW':
+        return Hint(guess, because, assumed=False)
+    channels_last = image[-1] in (1, 3) and image[1] not in (1, 3)
+    height, width = image[1:3] if channels_last else image[2:4]
+    first = shape[-2] * width == shape[-1] * height
+    last = shape[-3] * width == shape[-2] * height
+    if first != last:
+        return Hint('NCHW' if first else 'NHWC', because, assumed=False)
+    if guess is not None:
+        return Hint(guess, because, assumed=False)
+    return Hint('NHWC' if channels_last else 'NCHW', 'as in the input')
 
 
 def _count_given(given: GivenOptions) -> int:
@@ -76,7 +104,7 @@ def _classes(facts: NetworkFacts, channels: int) -> Hint:
     count = _class_count(facts, channels)
     if written and count in (0, len(written)) and not any(',' in name for name in written):
         return Hint(','.join(written), IN_THE_FILE, assumed=False)
-    if not 0 < count <= MAX_CLASSES:
+    if count == 0:
         return NO_HINT
     if count == 2:
         return Hint('background,foreground', 'two classes; their names are not in the file')

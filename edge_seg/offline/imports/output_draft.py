@@ -13,7 +13,7 @@ from edge_seg.offline.imports.answers import (
     to_number,
     to_whole_number,
 )
-from edge_seg.offline.imports.given import GivenOptions, Hints
+from edge_seg.offline.imports.given import GivenOptions, Hint, Hints
 
 AnyLayout = Literal['NCHW', 'NHWC', 'NHW', 'HW']
 INTEGERS = ('bool', 'uint8', 'int8', 'uint16', 'int16', 'int32', 'int64', 'uint32', 'uint64')
@@ -42,17 +42,7 @@ def draft_output(
     """
     if tensor is None:
         return None
-    layout = interview.ask(
-        Question(
-            '--output-layout',
-            f'layout of output {tensor}: NCHW, NHWC, NHW or HW',
-            one_of(['NCHW', 'NHWC', 'NHW', 'HW']),
-            guess_layout(tensor, class_count),
-            f'the shape of output {tensor}',
-            assumed=False,
-        ),
-        given.output_layout,
-    )
+    layout = _layout(tensor, class_count, given, interview, hints)
     channels = channels_of(tensor, layout)
     kind = _kind(tensor, channels, given, interview, hints)
     if channels > 1 and class_count and channels != class_count:
@@ -73,6 +63,28 @@ def draft_output(
         threshold=_threshold(given),
         ignore_id=_ignore_id(given),
     )
+
+
+def _layout(
+    tensor: FoundTensor,
+    class_count: int,
+    given: GivenOptions,
+    interview: Interview,
+    hints: Hints,
+) -> str | None:
+    hint = hints.output_layout
+    if hint.text is None:
+        guess = guess_layout(tensor, class_count)
+        hint = Hint(guess, f'the shape of output {tensor}', assumed=False)
+    question = Question(
+        '--output-layout',
+        f'layout of output {tensor}: NCHW, NHWC, NHW or HW',
+        one_of(['NCHW', 'NHWC', 'NHW', 'HW']),
+        hint.text,
+        hint.because,
+        hint.assumed,
+    )
+    return interview.ask(question, given.output_layout)
 
 
 def guess_layout(tensor: FoundTensor, class_count: int) -> str | None:

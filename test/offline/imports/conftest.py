@@ -1,4 +1,4 @@
-"""Puts the tiny networks of the backends and the oracle of the core within reach."""
+"""Puts tiny networks, the oracle of the core and nodes to test within reach."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from edge_seg.offline.imports.given import GivenOptions
 from edge_seg.offline.imports.importing import import_model, ImportedModel, ImportRequest
 import pytest
 
-for _folder in ('backends', 'core'):
+for _folder in ('backends', 'core', 'ros'):
     sys.path.append(str(Path(__file__).parents[2] / _folder))
 
 

@@ -118,6 +118,20 @@ def test_weights_in_other_files_go_inside(tmp_path: Path, importing: Import) -> 
     assert_computes(imported, model)
 
 
+def test_weights_too_large_for_the_file_stay_beside_it(
+    tmp_path: Path, importing: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('edge_seg.offline.imports.onnx_files.EMBEDDED_BYTES', 100)
+    model = TinyModel(dynamic=True, classes=100, size=Size(40, 24))
+    source = model.save(tmp_path / 'net.onnx')
+
+    imported = importing(source, input_size='40x24', **options_for(model))
+
+    files = [file.path for file in package_of(imported).manifest.files()]
+    assert files == ['net.onnx', 'net.onnx.data']
+    assert_computes(imported, model, atol=1e-3)
+
+
 def test_one_of_several_outputs_is_kept(tmp_path: Path, importing: Import) -> None:
     model = TinyModel(extra_outputs=True)
     source = model.save(tmp_path / 'net.onnx')
@@ -150,11 +164,32 @@ def test_an_argmax_in_a_float_type_comes_as_integers(tmp_path: Path, importing: 
 def test_what_the_graph_does_last_says_what_its_output_means(
     tmp_path: Path, importing: Import
 ) -> None:
-    model = TinyModel(kind=OutputKind.PROBABILITIES, classes=21, size=Size(32, 24))
+    model = TinyModel(kind=OutputKind.PROBABILITIES, classes=21)
     answers = said(importing(model.save(tmp_path / 'net.onnx'), publish=False))
     assert (answers['--kind'].value, answers['--kind'].assumed) == ('probabilities', False)
     assert (answers['--classes'].value, answers['--classes'].assumed) == ('pascal-voc', True)
     assert (answers['--normalise'].value, answers['--normalise'].assumed) == ('imagenet', True)
+
+
+@pytest.mark.parametrize(
+    ('scores', 'layout'),
+    [((1, 150, 8, 16), 'NCHW'), ((1, 8, 16, 150), 'NHWC'), ((1, 16, 4, 8), 'NCHW')],
+)
+def test_more_classes_than_rows_are_told_from_them_by_the_shape_of_the_image(
+    scores: tuple[int, ...], layout: str, tmp_path: Path, importing: Import
+) -> None:
+    noise = np.random.default_rng(0).normal(size=scores).astype('f4')
+    nodes = [
+        helper.make_node('ReduceMean', ['x'], ['mean'], keepdims=1),
+        helper.make_node('Add', ['mean', 'noise'], ['y']),
+    ]
+    source = graph_file(tmp_path / 'net.onnx', nodes, {'x': [1, 3, 32, 64]}, tensor(list(scores)))
+    network = onnx.load(source)
+    network.graph.initializer.append(onnx.numpy_helper.from_array(noise, 'noise'))
+    source.write_bytes(network.SerializeToString())
+    imported = importing(source, publish=False)
+    assert imported.spec.output.layout == layout
+    assert len(imported.spec.classes) in scores
 
 
 def test_the_argmax_tells_how_many_classes_there_are(tmp_path: Path, importing: Import) -> None:
@@ -216,9 +251,10 @@ def graph_file(
     *,
     dtype: int = TensorProto.FLOAT,
 ) -> Path:
-    """Write a graph without weights."""
+    """Write a graph; it may use the constant 'times'."""
     images = [helper.make_tensor_value_info(name, dtype, axes) for name, axes in inputs.items()]
-    graph = helper.make_graph(nodes, 'test', images, [output])
+    times = onnx.numpy_helper.from_array(np.array([1, 23333, 1, 1]), 'times')
+    graph = helper.make_graph(nodes, 'test', images, [output], [times])
     opsets = [helper.make_opsetid('', 13), helper.make_opsetid('com.plugin', 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     path.write_bytes(model.SerializeToString())
@@ -258,6 +294,12 @@ UNSUPPORTED = {
         {'x': [1, 3, 8, 8]},
         helper.make_tensor_sequence_value_info('y', TensorProto.FLOAT, None),
         "output 'y' is a sequence; expected a tensor",
+    ),
+    'too many classes': (
+        [helper.make_node('Tile', ['x', 'times'], ['y'])],
+        {'x': [1, 3, 8, 8]},
+        tensor([1, 69999, 8, 8]),
+        'has 69999 classes; expected at most 65535',
     ),
     'size that depends on the data': (
         [helper.make_node('NonZero', ['x'], ['y'])],
