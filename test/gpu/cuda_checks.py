@@ -102,6 +102,8 @@ def graph(open_cuda: Open) -> None:
             recorded.launch(stream)
             cuda.synchronize(stream)
             assert np.array_equal(back.array, pattern(seed))
+        for _ in range(2):
+            recorded.drop()
     finally:
         cuda.close()
 

@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 import enum
+from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.build import BuildsEngines
+from edge_seg.backends.tensorrt.build_network import read_network
 from edge_seg.backends.tensorrt.driver import DriverRefused
 from edge_seg.backends.tensorrt.engine_key import record_path
 from edge_seg.errors import BackendUnavailable, CompileFailed
 import fake_builder
-from fake_builder import use_builder
+from fake_builder import save_proto, use_builder
 from fake_machine import FakeMachine, ORIN
+from onnx import helper, numpy_helper
 import pytest
 from tiny_models import TinyModel
 
@@ -161,3 +164,31 @@ def test_an_engine_is_known_by_its_record(building: FakeMachine) -> None:
     record_path(engine).unlink()
     assert builder.foreign(engine, wanted) == ''
     assert 'has no record' in builder.entry_problem(engine, parts)
+
+
+def test_a_network_of_two_types_stays_one(building: FakeMachine) -> None:
+    proto = TinyModel(input_dtype='float16').proto()
+    bias = next(tensor for tensor in proto.graph.initializer if tensor.name == 'bias')
+    bias.CopyFrom(numpy_helper.from_array(TinyModel().weights[1], 'bias'))
+    network = save_proto(proto, building.folder / 'mixed.onnx')
+    report = BuildsEngines().build(
+        network,
+        TinyModel(input_dtype='float16').spec,
+        CompileOptions(),
+        building.folder / 'net.plan',
+    )
+    assert report.precision == 'mixed'
+
+
+def test_a_network_without_weights_is_one_of_fp32(tmp_path: Path) -> None:
+    proto = TinyModel().proto()
+    del proto.graph.initializer[:], proto.graph.node[:]
+    network = save_proto(proto, tmp_path / 'empty.onnx')
+    # A number among the fields of the graph, as a later version of ONNX may put one there.
+    graph = proto.graph.SerializeToString() + b'\xf8\x01\x01'
+    later = helper.make_model(helper.make_graph([], 'g', [], [])).SerializeToString()
+    assert read_network(network).precision == 'fp32'
+    network.write_bytes(
+        later + b'\x3a' + bytes([len(graph) & 0x7F | 0x80, len(graph) >> 7]) + graph
+    )
+    assert read_network(network).precision == 'fp32'
