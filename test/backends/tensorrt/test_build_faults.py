@@ -192,3 +192,27 @@ def test_a_network_without_weights_is_one_of_fp32(tmp_path: Path) -> None:
         later + b'\x3a' + bytes([len(graph) & 0x7F | 0x80, len(graph) >> 7]) + graph
     )
     assert read_network(network).precision == 'fp32'
+
+
+def test_a_build_is_cancelled_in_its_middle_where_tensorrt_asks(
+    building: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('edge_seg.backends.tensorrt.build_monitor.MIN_PERIOD_S', 0.0)
+    network, engine = MODEL.save(building.folder / 'net.onnx'), building.folder / 'net.plan'
+
+    def build_on() -> None:
+        BuildsEngines().build_engine(
+            network,
+            MODEL.spec,
+            CompileOptions(),
+            engine,
+            on_progress=lambda progress: progress.phase != 'Tactic selection',
+        )
+
+    if building.version.startswith('8.'):  # it has no progress monitor, and is asked nothing
+        build_on()
+        assert engine.exists()
+        return
+    with pytest.raises(CompileFailed, match='was cancelled'):
+        build_on()
+    assert not engine.exists()
