@@ -56,6 +56,7 @@ class Announcements:
             'since': status.since,
             'first_inference_ms': f'{status.first_inference_s * 1e3:.2f}',
             'steady_inference_ms': f'{status.steady_inference_s * 1e3:.2f}',
+            'gap_ms': f'{status.gap_s * 1e3:.2f}',
             'backends_not_taken': status.not_taken,
             'stage': status.stage,
             'requested': status.requested,

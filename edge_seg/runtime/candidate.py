@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+import threading
 from typing import Protocol
 
 from edge_seg.backends.base import CompiledModel, CompileOptions
@@ -11,6 +12,7 @@ from edge_seg.backends.registry import AUTO, BackendChoice, choose, Rejected
 from edge_seg.core.values import ArtifactFormat, Size
 from edge_seg.errors import (
     BackendUnavailable,
+    CompileFailed,
     EdgeSegError,
     LoadStage,
     ModelRejected,
@@ -113,6 +115,7 @@ class CandidateFactory:
     ) -> None:
         self._store = store
         self._pause = pause
+        self._cancelled = threading.Event()
         self._options = options
         self._builder = builder
         self._choose = choose_backend
@@ -176,7 +179,7 @@ class CandidateFactory:
                 in_use = undo.enter_context(ExitStack())
                 in_use.enter_context(self._store.in_use(package))
                 check_fits(prepared.file, package.identity)
-                self._pause()
+                self._take_turn()
                 compiled = self._compile(prepared)
                 undo.callback(compiled.close)
             with _stage(LoadStage.CHECK, on_stage):
@@ -192,16 +195,22 @@ class CandidateFactory:
                 size, runs = camera or spec.input.size, self._options.warmup_runs
                 if camera is not None or self._options.preprocess == 'gpu':
                     model.settle(noise(size))
-                warm_up = warm(model, size, runs=runs, pause=self._pause)
-                self._pause()
+                warm_up = warm(model, size, runs=runs, pause=self._take_turn)
+                self._take_turn()
                 check_golden(package, model)
             undo.pop_all()
         return LoadedModel(package, model, prepared.choice, warm_up)
 
     def cancel(self) -> None:
-        """End a build that is under way."""
+        """Give up the candidate under way, and every later one."""
+        self._cancelled.set()
         if self._builder is not None:
             self._builder.cancel()
+
+    def _take_turn(self) -> None:
+        if self._cancelled.is_set():
+            raise CompileFailed('loading was cancelled')
+        self._pause()
 
     def _build(self, package: ModelPackage, without: tuple[str, ...]) -> Prepared:
         """Choose a backend and build for it; a free choice passes over one without an engine."""

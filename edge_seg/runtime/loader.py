@@ -254,27 +254,32 @@ class ModelLoader:
     def _replace(self, prepared: Prepared) -> None:
         served = self._succession.served
         before = None if served is None else served.package
-        if self._exclusive:
+        if self._exclusive and before is not None:
             self._succession.vacate()
+            self._board.made_room()
         with self._lock:
             known = self._before, self._earlier
             self._before, self._earlier = before, self._before
         try:
             self._install(prepared)
-        except ModelRejected:
+        except ModelRejected as rejection:
             with self._lock:
                 self._before, self._earlier = known
             if self._exclusive and before is not None:
-                self._restore(before)
+                self._restore(before, rejection)
             raise
 
-    def _install(self, prepared: Prepared) -> None:
+    def _install(self, prepared: Prepared, *, instead_of: ModelRejected | None = None) -> None:
         candidate = self._factory.bring_up(
             prepared, camera=self._camera_size(), on_stage=self._board.entered
         )
-        self._succession.install(candidate)
+        self._succession.install(candidate, instead_of=instead_of)
+        gap_s = self._board.status.gap_s
+        if gap_s:
+            logger.warning('no model served for %.2f s while models were exchanged', gap_s)
 
-    def _restore(self, package: ModelPackage) -> None:
+    def _restore(self, package: ModelPackage, rejection: ModelRejected) -> None:
         """Load again what was unloaded to make room."""
         logger.warning('loading %s again', package.identity)
-        self._install(self._factory.prepare(package, on_stage=self._board.entered))
+        prepared = self._factory.prepare(package, on_stage=self._board.entered)
+        self._install(prepared, instead_of=rejection)

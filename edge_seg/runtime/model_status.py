@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 import threading
+import time
 from typing import Literal
 
 from edge_seg.errors import LoadStage, ModelRejected
@@ -42,6 +43,7 @@ class ModelStatus:
         not_taken: backends that were passed over, and why.
         first_inference_s: the first inference of the warm-up.
         steady_inference_s: its last one.
+        gap_s: for how long nothing served before ``model`` did; 0 when another model served on.
     """
 
     stage: Phase = 'none'
@@ -57,6 +59,7 @@ class ModelStatus:
     not_taken: str = ''
     first_inference_s: float = 0.0
     steady_inference_s: float = 0.0
+    gap_s: float = 0.0
 
     @property
     def at_rest(self) -> bool:
@@ -71,6 +74,7 @@ class StatusBoard:
         self._observer = observer
         self._lock = threading.RLock()  # over status and observer: changes are told in order
         self._status = ModelStatus()
+        self._empty_since_s: float | None = None
 
     @property
     def status(self) -> ModelStatus:
@@ -104,6 +108,21 @@ class StatusBoard:
         with self._lock:
             stage: Phase = 'probation' if on_trial else 'serving'
             self._change(replace(self._describing(loaded), stage=stage, last_error=''))
+
+    def made_room(self) -> None:
+        """Note that nothing serves while the next model is loaded: there is room for one."""
+        with self._lock:
+            self._empty_since_s = time.monotonic()
+            kept = self._status
+            self._change(
+                ModelStatus(stage=kept.stage, requested=kept.requested, request_id=kept.request_id)
+            )
+
+    def went_back(self, loaded: LoadedModel, rejection: ModelRejected) -> None:
+        """Note that the model that had made room serves again, as the candidate was refused."""
+        with self._lock:
+            described = self._describing(loaded)
+            self._change(replace(described, stage='rejected', last_error=str(rejection)))
 
     def settled(self) -> None:
         """Note that the present model passed its probation."""
@@ -140,6 +159,7 @@ class StatusBoard:
 
     def _describing(self, loaded: LoadedModel) -> ModelStatus:
         report = loaded.model.report
+        empty_since_s, self._empty_since_s = self._empty_since_s, None
         return replace(
             self._status,
             model=loaded.model.identity,
@@ -151,6 +171,7 @@ class StatusBoard:
             first_inference_s=loaded.warm_up.first_s,
             steady_inference_s=loaded.warm_up.steady_s,
             since='',
+            gap_s=0.0 if empty_since_s is None else time.monotonic() - empty_since_s,
         )
 
     def _change(self, status: ModelStatus) -> None:

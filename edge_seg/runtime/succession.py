@@ -94,8 +94,12 @@ class Succession:
         with self._lock:
             return None if self._previous is None else self._previous.loaded
 
-    def install(self, candidate: LoadedModel) -> None:
+    def install(self, candidate: LoadedModel, *, instead_of: ModelRejected | None = None) -> None:
         """Let a candidate serve from the next frame on; probation begins.
+
+        Args:
+            candidate: what is to serve.
+            instead_of: why what was to serve does not, when the candidate is what served before.
 
         Raises:
             ModelRejected: at SWAP, when the node is being cleaned up; the candidate is closed.
@@ -109,7 +113,10 @@ class Succession:
                 self._announce(candidate)  # its labels go out before its first mask
                 undo.pop_all()  # from here on it belongs to the slot
                 outdated = self._exchange(candidate)
-                self._board.serving(candidate, on_trial=self._probation is not None)
+                if instead_of is None:
+                    self._board.serving(candidate, on_trial=self._probation is not None)
+                else:
+                    self._board.went_back(candidate, instead_of)
         if outdated is not None:
             outdated.release(drain_timeout_s=DRAIN_TIMEOUT_S)
 

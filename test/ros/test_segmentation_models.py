@@ -314,6 +314,20 @@ def test_a_cleanup_gives_a_load_up(station: Station) -> None:
     station.assert_serves(2)
 
 
+def test_a_shutdown_gives_a_load_up(tmp_path: Path, models: ModelStore) -> None:
+    with segmentation_nodes(tmp_path, models) as start:
+        process, operator = start(warmup_runs=1000)
+        operator.start()
+        station = Station(operator)
+        operator.change_settings(model='slow@1')
+        station.stage('warm', requested='slow@1')
+        assert operator.change('shutdown')
+        assert operator.state == 'finalized'
+        report = operator.report(lambda r: r.values['state'] == 'finalized', 'finalized')
+        assert report.values['model'] == ''
+        assert 'serving slow@1' not in process.log
+
+
 def test_a_model_that_misleads_is_withdrawn_by_itself(inactive: Operator) -> None:
     inactive.change_settings(probation_frames=5, shadow_every=1)
     inactive.start()

@@ -5,11 +5,13 @@ import threading
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.core.values import Size
+from edge_seg.errors import LoadStage, ModelRejected
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.store import ModelStore
 from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
 from edge_seg.runtime.idle_moments import FRESH_S, IdleMoments
 from fake_backend import FakeBackend, FakeRegistry, write_model
+import pytest
 
 PATIENCE_S = 30.0
 
@@ -72,3 +74,28 @@ def test_a_candidate_asks_before_whatever_takes_the_processor(tmp_path: Path) ->
     factory.bring_up(prepared, camera=Size(32, 24), on_stage=note)
 
     assert asked == ['load', *['warm'] * 5]  # three runs, the look at the scores, golden sample
+
+
+def test_a_candidate_that_is_cancelled_runs_no_further(tmp_path: Path) -> None:
+    write_model(tmp_path, 'net', '1')
+    backend = FakeBackend()
+    turns: list[str] = []
+
+    def pause() -> None:
+        turns.append('taken')
+        if len(turns) == 2:
+            factory.cancel()
+
+    factory = CandidateFactory(
+        LayeredStore(ModelStore(tmp_path)),
+        CandidateOptions('auto', CompileOptions(), warmup_runs=1000),
+        pause=pause,
+        choose_backend=FakeRegistry([backend]),
+    )
+    prepared = factory.prepare(factory.resolve('net@1'), on_stage=lambda _stage: None)
+    with pytest.raises(ModelRejected, match='cancelled') as refusal:
+        factory.bring_up(prepared, camera=None, on_stage=lambda _stage: None)
+
+    assert refusal.value.stage is LoadStage.WARM
+    assert len(turns) == 2
+    assert backend.made[0].closed == 1

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 import threading
+import time
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.registry import BackendChoice
@@ -192,20 +193,25 @@ def test_a_second_request_is_refused_while_one_is_served(flow: Make) -> None:
     assert node.board.status.model == 'net@2'
 
 
-def test_a_load_that_ends_after_close_is_turned_away(flow: Make) -> None:
+@pytest.mark.parametrize(
+    ('is_told', 'reason'),
+    [(True, 'warm: loading was cancelled'), (False, 'swap: the node is being cleaned up')],
+)
+def test_a_load_that_ends_after_close_is_turned_away(
+    flow: Make, is_told: bool, reason: str
+) -> None:
     backend = FakeBackend()
     node = flow(backends=[backend])
     node.loader.load('net@1')
     backend.gate = threading.Event()
     node.loader.request('net@2')
 
-    assert not node.loader.close(0.01)
+    if is_told:
+        assert not node.loader.close(0.01)
     node.succession.close()
     backend.gate.set()
 
-    success, message = node.wait_for_outcomes()
-    assert not success
-    assert message == 'swap: the node is being cleaned up'
+    assert node.wait_for_outcomes() == (False, reason)
     assert [model.closed for model in backend.made] == [1, 1]
 
 
@@ -370,6 +376,38 @@ def test_exclusive_swap_never_holds_two_models(flow: Make) -> None:
     backend.gate.set()
 
     assert node.wait_for_outcomes() == (True, 'serving net@2')
+
+
+def test_the_gap_of_an_exclusive_swap_is_announced_and_measured(flow: Make) -> None:
+    backend = FakeBackend()
+    node = flow(backends=[backend], exclusive=True, keep_previous=False)
+    node.loader.load('net@1')
+    first = len(node.history)
+    backend.gate = threading.Event()
+    begin_s = time.monotonic()
+    node.loader.request('net@2')
+    node.slot_is_empty()
+    backend.gate.set()
+    node.wait_for_outcomes()
+    longest_s = time.monotonic() - begin_s
+
+    told = [(status.stage, status.model) for status in node.history[first:]]
+    assert told.index(('load', '')) < told.index(('serving', 'net@2'))
+    assert ('load', 'net@1') not in told
+    assert 0.0 < node.board.status.gap_s <= longest_s
+    assert node.history[first - 1].gap_s == 0.0
+
+
+def test_a_failed_exclusive_swap_is_never_told_as_a_success(flow: Make) -> None:
+    backend = FakeBackend(faults={'2': Faults(nan=True)})
+    node = flow(backends=[backend], exclusive=True, keep_previous=False)
+    node.loader.load('net@1')
+    node.loader.request('net@2')
+    node.wait_for_outcomes()
+
+    ends = [status.stage for status in node.history if status.request_id == 2 and status.at_rest]
+    assert set(ends) == {'rejected'}
+    assert node.board.status.gap_s > 0.0
 
 
 def test_exclusive_swap_loads_the_old_model_again_when_the_new_one_fails(flow: Make) -> None:
