@@ -38,6 +38,7 @@ class CameraPort:
         self.input: ImageInput | None = None
         self.size: Size | None = None
         """Size of the newest raw image; written by the reader's thread."""
+        self._cap_hz = 0.0
         self._frame_bytes = 0  # of the newest frame; written by the reader's thread
         self._node = node
         self._settings = settings
@@ -100,10 +101,13 @@ class CameraPort:
         """Follow changes of live parameters."""
         self._settings = settings
         self.outputs.set_options(settings)
-        if self._mailbox is not None:
-            self._mailbox.set_limits(
-                max_age_s=settings.max_age_s, max_rate_hz=settings.camera_rate_hz(self.name)
-            )
+        self._set_limits()
+
+    def cap_rate(self, rate_hz: float) -> None:
+        """Answer no more frames a second than this, whatever the parameters say; 0 = no cap."""
+        if rate_hz != self._cap_hz:
+            self._cap_hz = rate_hz
+            self._set_limits()
 
     def described(self, common: HealthInputs, now_s: float) -> HealthInputs:
         """Add what is known of this camera to what is known of the node.
@@ -128,6 +132,14 @@ class CameraPort:
             reliability=self.input.reliability,
             incompatible_publishers=tuple(self.input.incompatible()),
         )
+
+    def _set_limits(self) -> None:
+        if self._mailbox is not None:
+            rates = (self._settings.camera_rate_hz(self.name), self._cap_hz)
+            self._mailbox.set_limits(
+                max_age_s=self._settings.max_age_s,
+                max_rate_hz=min((rate for rate in rates if rate > 0.0), default=0.0),
+            )
 
     def _on_frame(self, frame: CameraFrame[Header]) -> None:
         received_s = time.monotonic()

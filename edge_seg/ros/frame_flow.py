@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 import threading
 
 from edge_seg.errors import TransitionFailed
@@ -12,6 +13,7 @@ from edge_seg.ros.frame_reader import FrameReader
 from edge_seg.runtime.serving import ServingModel
 from edge_seg.runtime.settings import SegmentationSettings
 from edge_seg.runtime.slot import ModelSlot
+from edge_seg.runtime.thermal import Heat, ThermalZones
 from edge_seg.runtime.worker import FrameObserver, FrameWorker
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -50,6 +52,12 @@ class FrameFlow:
     ) -> None:
         self._node = node
         self._cameras = cameras
+        self._thermal_rate_hz = settings.thermal_rate_hz
+        self._zones = (
+            ThermalZones(Path(settings.thermal_dir)) if settings.thermal_rate_hz else None
+        )
+        self.heat = ''
+        """Why the rate of the cameras is lowered; '' = it is not."""
         self._timer: Timer | None = None
         # Not the node's clock: publishers come and go while a simulation stands still.
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -85,6 +93,7 @@ class FrameFlow:
             self._timer = None
         for camera in self._cameras:
             camera.disconnect()
+            camera.cap_rate(0.0)
         self._reader.stop()
         self._node.destroy_guard_condition(self._unsettled)
         if not self._worker.stop(STOP_TIMEOUT_S):
@@ -96,6 +105,16 @@ class FrameFlow:
     def _follow(self) -> None:
         for camera in self._cameras:
             camera.follow()
+        if self._zones is not None:
+            self._back_off(self._zones.heat())
+
+    def _back_off(self, heat: Heat | None) -> None:
+        text = '' if heat is None else str(heat)
+        if bool(text) != bool(self.heat):
+            self._node.get_logger().warning(text or 'no longer too hot')
+        self.heat = text
+        for camera in self._cameras:
+            camera.cap_rate(self._thermal_rate_hz if text else 0.0)
 
     def _look(self) -> None:
         """Have the cameras followed by the executor, which alone creates and destroys."""

@@ -172,6 +172,7 @@ class SegmentationNode(LifecycleNode):
             segment_bytes=segment_bytes(),
             profile_variable=dds_profile_variable(),
             lazy=settings.lazy,
+            heat='' if self._flow is None else self._flow.heat,
             use_sim_time=bool(self.get_parameter('use_sim_time').value),
             model=status.model,
             report=None if model is None else model.report,

@@ -214,6 +214,11 @@ def _profile(inputs: HealthInputs) -> str:
     )
 
 
+def _hot(inputs: HealthInputs) -> _Verdict | None:
+    message = f'rate lowered by thermal_rate_hz: {inputs.heat}'
+    return _Verdict(Level.WARN, message) if inputs.heat else None
+
+
 def _bad_frames(inputs: HealthInputs) -> _Verdict | None:
     bad = [d for d in inputs.statistics.drops if d.reason in BAD_FRAMES and d.recent]
     if not bad:
@@ -279,6 +284,7 @@ _RULES: tuple[_Rule, ...] = (
     _bad_frames,
     _inference_errors,
     _future_stamps,
+    _hot,
     _slow_path,
     _no_mask_yet,
 )

@@ -26,6 +26,7 @@ class HealthInputs:
         profile_variable: environment variable that names the Fast DDS profile.
         subscribers: how many listen to any of the outputs.
         lazy: parameter; without subscribers nothing is computed.
+        heat: why the rate is lowered; '' = it is not.
         use_sim_time: the node's clock is the topic /clock.
         model: name@version that serves; '' = none.
         report: what compiling it came to; None = no model.
@@ -50,6 +51,7 @@ class HealthInputs:
     profile_variable: str = 'FASTDDS_DEFAULT_PROFILES_FILE'
     subscribers: int = 0
     lazy: bool = True
+    heat: str = ''
     use_sim_time: bool = False
     model: str = ''
     report: CompileReport | None = None

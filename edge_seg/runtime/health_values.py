@@ -19,6 +19,7 @@ def health_values(inputs: HealthInputs) -> tuple[KeyValue, ...]:
         ('publishers', str(inputs.publishers)),
         ('reliability', inputs.reliability),
         ('subscribers', str(inputs.subscribers)),
+        ('heat', inputs.heat),
         *_counts(inputs.statistics),
         *_latencies(inputs.statistics),
         *_errors(inputs),

@@ -155,6 +155,22 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         live=True,
     ),
     ParameterSpec(
+        'thermal_rate_hz',
+        'float',
+        0.0,
+        'Highest rate of each camera while the kernel throttles the processor for its heat; 0 = '
+        'off',
+        'Hz',
+        0.0,
+        1000.0,
+    ),
+    ParameterSpec(
+        'thermal_dir',
+        'string',
+        '/sys/class/thermal',
+        'Where the thermal zones are; elsewhere in some containers',
+    ),
+    ParameterSpec(
         'lazy',
         'bool',
         True,

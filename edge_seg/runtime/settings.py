@@ -41,6 +41,8 @@ class SegmentationSettings:
     mask_qos: Literal['reliable', 'best_effort']
     max_age_s: float
     max_rate_hz: float
+    thermal_rate_hz: float
+    thermal_dir: str
     lazy: bool
     overlay_alpha: float
     jpeg_quality: int

@@ -1,6 +1,7 @@
 """Which frames the running node answers: only those somebody wants, fresh, at the rate asked."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from camera_frames import pixels_of, rgb8, scene
 from edge_seg.models.store import ModelStore
@@ -85,6 +86,29 @@ def test_the_rate_is_limited_while_the_node_runs(operator: Operator) -> None:
         )
         assert fast.count('drops.over_rate') == limited.count('drops.over_rate')
     assert masks.messages
+
+
+def test_heat_lowers_the_rate(tmp_path: Path, store: ModelStore) -> None:
+    zone = tmp_path / 'thermal' / 'thermal_zone0'
+    zone.mkdir(parents=True)
+    for name, text in {
+        'type': 'cpu',
+        'trip_point_0_type': 'passive',
+        'trip_point_0_temp': '95000',
+        'temp': '97000',
+    }.items():
+        (zone / name).write_text(text)
+    with segmentation_nodes(tmp_path, store) as start:
+        _, operator = start(thermal_rate_hz=2.0, thermal_dir=str(zone.parent))
+        assert operator.change('configure')
+        assert operator.change('activate')
+        operator.listen('mask')
+        with operator.camera().streaming(rgb8(VIEW), FRAME_HZ):
+            hot = operator.report_saying('rate lowered', 'cpu has 97 °C')
+            assert hot.level == 1
+            operator.report(lambda report: report.count('drops.over_rate') > 20, 'a low rate')
+            (zone / 'temp').write_text('60000')
+            operator.report_saying('segmenting')
 
 
 def test_old_frames_are_stale(operator: Operator) -> None:

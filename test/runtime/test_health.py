@@ -243,9 +243,9 @@ SPOILED = {
     'frames larger than the shared memory': (
         replace(WELL, frame_bytes=640 * 480 * 3, profile_variable='FASTRTPS_NAME'),
         (
-            'frames of 900 KiB on /camera/image come in fragments, which is slow: the shared memory '
-            'for them has 512 KiB; start camera and segmentation with the Fast DDS profile of this '
-            'package (FASTRTPS_NAME='
+            'frames of 900 KiB on /camera/image come in fragments, which is slow: the shared '
+            'memory for them has 512 KiB; start camera and segmentation with the Fast DDS profile '
+            'of this package (FASTRTPS_NAME='
         ),
     ),
     'frames larger than the shared memory of a profile': (
@@ -254,6 +254,10 @@ SPOILED = {
             'frames of 2048 KiB on /camera/image come in fragments, which is slow: the shared '
             'memory for them has 1024 KiB; raise segment_size'
         ),
+    ),
+    'the processor is too hot': (
+        replace(WELL, heat='cpu has 97 °C, throttles at 95 °C'),
+        'rate lowered by thermal_rate_hz: cpu has 97 °C',
     ),
     'stamps in the future': (
         replace(
@@ -359,6 +363,7 @@ def test_the_values_hold_state_model_rates_drops_latencies_and_errors() -> None:
         'publishers': '1',
         'reliability': 'reliable',
         'subscribers': '1',
+        'heat': '',
         'rate_in_hz': '30.0',
         'rate_out_hz': '29.8',
         'frames_in': '600',
