@@ -170,7 +170,8 @@ def _comparable(row: KpiRow, like: KpiRow | None) -> bool:
     names = ('kind', 'backend', 'device', 'host')
     if any(getattr(row.run, name) != getattr(like.run, name) for name in names):
         return False
-    return row.run.document.get('data') == like.run.document.get('data')
+    ours, theirs = row.run.document, like.run.document
+    return all(ours.get(name) == theirs.get(name) for name in ('data', 'frames', 'truth'))
 
 
 def _accuracy(rows: Sequence[KpiRow], package: ModelPackage) -> Accuracy | None:

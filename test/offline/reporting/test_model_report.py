@@ -97,8 +97,15 @@ def test_everything_that_is_known_is_in_it(stores: LayeredStore) -> None:
     assert page.tags.count('svg') == 3
 
 
-def test_a_run_of_another_machine_is_not_set_beside(stores: LayeredStore) -> None:
-    other = replace(evaluation(stores, '1', 0.69, 2.0), host='another')
+@pytest.mark.parametrize('difference', ['host', 'frames', 'truth'])
+def test_a_run_under_other_conditions_is_not_set_beside(
+    stores: LayeredStore, difference: str
+) -> None:
+    other = evaluation(stores, '1', 0.69, 2.0)
+    if difference == 'host':
+        other = replace(other, host='another')
+    else:
+        other = replace(other, document={**other.document, difference: 'another'})
     rows = [KpiRow(1, other), KpiRow(2, evaluation(stores, '2', 0.9, 7.0))]
     made = collect(stores, stores.resolve('floor@2'), rows, NONE)
     assert [version.run is None for version in made.versions] == [False, True]
