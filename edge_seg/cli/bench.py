@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 import shutil
 import signal
+import time
 from types import FrameType
 
 import click
@@ -165,15 +166,17 @@ def _measure(name: str, options: BenchOptions, console: Console) -> Report:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     before = load()
+    begin_s = time.monotonic()
     with NoiseMeter() as meter:
         result = BENCHMARKS[name].load()(replace(options, folder=folder, say=say))
     after = {f'{key}_after': value for key, value in load().items()}
+    took_s = time.monotonic() - begin_s
     noise = meter.noise
     report = Report(
         result,
         environment(),
         {**before, **after, **noise.described()},
-        {'runs': options.rounds, 'quick': options.quick},
+        {'runs': options.rounds, 'quick': options.quick, 'took_s': took_s},
         NOISY + noise.text if noise.noisy else '',
     )
     paths = write_report(output, report)
@@ -183,7 +186,7 @@ def _measure(name: str, options: BenchOptions, console: Console) -> Report:
         console.print(table_of(result.title, [report]))
     if report.warning:
         console.print(f'{name}: {report.warning}', style='yellow', markup=False, soft_wrap=True)
-    say(f'wrote {", ".join(map(str, paths))}')
+    say(f'took {took_s / 60:.1f} minutes; wrote {", ".join(map(str, paths))}')
     try:
         record_benchmark(document(report))
     except KpiUnavailable as error:

@@ -33,7 +33,7 @@ class Report:
         result: the figures.
         environment: machine, versions, commit.
         load: of the machine before and after, and what others computed meanwhile; 'noisy'.
-        how: number of runs, quick or not.
+        how: number of runs, quick or not, seconds that it took.
         warning: for people, '' on a quiet machine.
     """
 
