@@ -1,0 +1,42 @@
+"""The long benchmark brings back what it measured, when a part of it could not be measured."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge_seg.cli import bench_reload
+from edge_seg.cli.bench_part import Part
+from edge_seg.cli.bench_result import BenchOptions, MeasurementFailed, Target
+import pytest
+
+pytest.importorskip('onnx', reason='onnx makes the broken models')
+
+PARTS = ('measure_swaps', 'measure_endurance', 'measure_kills', 'measure_cold_start')
+
+
+def measuring(name: str) -> Callable[..., Part]:
+    def measure(*_what: Any, **_how: Any) -> Part:
+        if name == 'measure_kills':
+            raise MeasurementFailed('the node does not come back')
+        return Part(targets={name: Target(1.0, 's', 2.0)})
+
+    return measure
+
+
+def test_a_part_that_fails_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PARTS:
+        monkeypatch.setattr(bench_reload, name, measuring(name))
+    said: list[str] = []
+
+    result = bench_reload.run(BenchOptions(tmp_path, said.append, quick=True))
+
+    assert [name for name, target in result.targets.items() if target.met] == [
+        'measure_swaps',
+        'measure_endurance',
+        'measure_cold_start',
+    ]
+    assert not result.targets['kill_9_measured'].met
+    assert 'the node does not come back' in ' '.join(result.notes)
+    assert any('kill -9: NOT measured' in text for text in said)
