@@ -20,13 +20,17 @@ from edge_seg.cli.model_view import json_option, show_json, show_pairs, show_tab
 from edge_seg.models.layered import LayeredStore
 from edge_seg.offline.evaluation.evaluating import evaluate as evaluate_model
 from edge_seg.offline.evaluation.frames import open_frames
-from edge_seg.offline.evaluation.results import as_document, EvaluationResult
+from edge_seg.offline.evaluation.results import as_document, ClassScore, EvaluationResult
 from edge_seg.offline.kpi import KpiRun
+
+COLUMNS = ('CLASS', 'IOU', 'OF PIXELS')
+MAX_COLUMNS = 12
+"""Classes whose confusion matrix still fits a terminal."""
 
 
 @click.command()
 @click.argument('model')
-@frames_options(300)
+@frames_options(0)
 @click.option(
     '--reference', default='', metavar='MODEL', help='Take its masks for true: no labels needed.'
 )
@@ -100,11 +104,34 @@ def _show(result: EvaluationResult) -> None:
         ]
     )
     click.echo()
-    total = max(1, result.pixels)
+    if len(result.classes) <= MAX_COLUMNS:
+        _show_confusion(result)
+    else:
+        _show_classes(result)
+
+
+def _show_confusion(result: EvaluationResult) -> None:
     names = [score.name for score in result.classes]
     rows = [
-        [score.name, in_percent(score.iou), in_percent(score.pixels / total)]
-        + [f'{count / max(1, score.pixels):.1%}' for count in row]
+        [*_score(result, score), *(f'{count / max(1, score.pixels):.1%}' for count in row)]
         for score, row in zip(result.classes, result.confusion, strict=True)
     ]
-    show_table(['CLASS', 'IOU', 'OF PIXELS', *(f'AS {name}' for name in names), 'AS NONE'], rows)
+    show_table([*COLUMNS, *(f'AS {name}' for name in names), 'AS NONE'], rows)
+
+
+def _show_classes(result: EvaluationResult) -> None:
+    """Show many classes, each with the one that it is taken for most."""
+    names = [*(score.name for score in result.classes), 'none']
+    rows = []
+    for number, (score, row) in enumerate(zip(result.classes, result.confusion, strict=True)):
+        wrong = [0 if index == number else count for index, count in enumerate(row)]
+        most = max(range(len(wrong)), key=lambda index: wrong[index])
+        share = wrong[most] / max(1, score.pixels)
+        mistaken = f'{share:.1%} as {names[most]}' if wrong[most] else '-'
+        rows.append([*_score(result, score), mistaken])
+    show_table([*COLUMNS, 'MOSTLY MISTAKEN'], rows)
+
+
+def _score(result: EvaluationResult, score: ClassScore) -> list[str]:
+    share = score.pixels / max(1, result.pixels)
+    return [score.name, in_percent(score.iou), in_percent(share)]

@@ -32,7 +32,7 @@ def frames_options(count: int) -> Callable[[Function], Function]:
     """Give a command the options that choose frames; see ``frame_request``.
 
     Args:
-        count: how many frames, when it is not said.
+        count: how many frames, when it is not said; 0 = all, of the scenes 300.
     """
     options = (
         click.option('--data', metavar='PATH', default='', help=DATA_HELP),
@@ -40,8 +40,8 @@ def frames_options(count: int) -> Callable[[Function], Function]:
         click.option(
             '--frames',
             type=click.IntRange(1),
-            default=count,
-            show_default=True,
+            default=count or None,
+            show_default=str(count) if count else 'all, of scenes 300',
             help='Most frames to take, evenly spread.',
         ),
         click.option(
@@ -106,7 +106,7 @@ def frame_request(settings: dict[str, Any]) -> FrameRequest:
         raise click.UsageError('--data and --synthetic exclude each other')
     return FrameRequest(
         data=taken['data'] or SYNTHETIC,
-        count=taken['frames'],
+        count=taken['frames'] or 0,
         seed=taken['seed'],
         size=taken['size'],
         topic=taken['topic'],

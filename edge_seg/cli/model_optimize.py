@@ -91,6 +91,8 @@ def optimize(
     """
     if version and not is_version(version):
         raise click.BadParameter(f'{version!r} is neither an integer nor MAJOR.MINOR.PATCH')
+    if report is not None and not report.parent.is_dir():  # found out before the work is done
+        raise click.BadParameter(f'{report.parent} is no folder', param_hint="'--report'")
     request = _request(version, settings)
     with step_bar(model) as move:
         result = optimize_model(stores, model, request, on_step=move or tell_nobody)

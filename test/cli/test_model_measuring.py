@@ -63,6 +63,17 @@ def test_evaluate_shows_scores_and_records_them(
     assert recorded(database) == [('evaluate', 'floor@1')] * 2
 
 
+def test_many_classes_are_shown_with_their_worst_mistake(
+    run: Run, tmp_path: Path, onnx_file: Path
+) -> None:
+    write_segmenter(onnx_file, classes=14)
+    names = ','.join(f'c{number}' for number in range(14))
+    assert run('model', 'add', onnx_file, *ANSWERS, '--classes', names).code == 0
+    shown = run('model', 'evaluate', 'floor', '--data', labelled(tmp_path / 'data')).out
+    assert 'MOSTLY MISTAKEN' in shown
+    assert '% as c' in shown
+
+
 def test_a_score_below_the_limit_is_a_failure(run: Run, add: Run, tmp_path: Path) -> None:
     add()
     folder = labelled(tmp_path / 'data')
@@ -99,6 +110,7 @@ def test_parity_of_two_backends(run: Run, add: Run, tmp_path: Path, database: Pa
     document = json.loads(result.out)
     assert (document['a']['backend'], document['b']['backend']) == ('openvino', 'opencv')
     assert len(list((tmp_path / 'worst').glob('*.png'))) == 2
+    assert len(document['each']) == document['frames'] == 2
     assert 'equal pixels' in run(*words).out
     assert recorded(database) == [('parity', 'floor@1')] * 2
 
@@ -164,6 +176,7 @@ REFUSALS = [
     (('optimize', 'floor', '--precision', 'int4'), 2, "'int4' is not one of"),
     (('optimize', 'floor', '--version', 'next'), 2, "'next' is neither"),
     (('optimize', 'floor', '--max-drop', '-1'), 2, '--max-drop'),
+    (('optimize', 'floor', '--report', '/nowhere/report.json'), 2, '/nowhere is no folder'),
     (('optimize', 'floor', '--calibration', '/nowhere', *FEW), 5, "'/nowhere' does not exist"),
 ]
 

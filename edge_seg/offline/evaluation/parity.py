@@ -64,7 +64,8 @@ def compare_masks(
     ):
         check_same_classes(b.spec, a.spec)
         matrix = ConfusionMatrix(len(a.spec.classes))
-        equal = pixels = done = 0
+        equal = pixels = 0
+        each: list[FrameAgreement] = []
         kept: list[_Disagreement] = []
         for frame in good_frames(frames, 0, bad=[], limit=0.0):
             masks = a.segment(frame.image), b.segment(frame.image)
@@ -72,19 +73,20 @@ def compare_masks(
             matrix.add(masks[1], masks[0])
             equal += same
             pixels += masks[0].size
-            kept.append(_Disagreement(frame, masks, same / masks[0].size))
-            kept = sorted(kept, key=lambda each: each.agreement)[:worst]
-            done += 1
+            each.append(FrameAgreement(frame.name, same / masks[0].size))
+            kept.append(_Disagreement(frame, masks, each[-1].agreement))
+            kept = sorted(kept, key=lambda one: one.agreement)[:worst]
             if progress is not None:
-                progress(done, frames.total)
+                progress(len(each), frames.total)
         return ParityResult(
             a=a.run,
             b=b.run,
             data=frames.description,
-            frames=done,
+            frames=len(each),
             agreement=equal / pixels,
             miou=known(matrix.mean_iou()),
-            worst=tuple(FrameAgreement(each.frame.name, each.agreement) for each in kept),
+            each=tuple(each),
+            worst=tuple(FrameAgreement(one.frame.name, one.agreement) for one in kept),
             pictures=() if pictures is None else _draw(pictures, kept, a, b),
             a_total=a.total,
             b_total=b.total,

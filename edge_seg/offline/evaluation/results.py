@@ -108,6 +108,7 @@ class ParityResult:
         frames: how many were compared.
         agreement: share 0-1 of all pixels with the same label.
         miou: mean IoU 0-1 of the masks of b, those of a taken for true; None without classes.
+        each: every frame, in the order of the frames.
         worst: frames in which they agree least, the worst first.
         pictures: files with the pictures of ``worst``, in their order; may be empty.
         a_total: latency of a from the decoded frame to the mask.
@@ -120,6 +121,7 @@ class ParityResult:
     frames: int
     agreement: float
     miou: float | None
+    each: tuple[FrameAgreement, ...]
     worst: tuple[FrameAgreement, ...]
     pictures: tuple[str, ...]
     a_total: Latency
