@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.openvino import OpenVinoBackend
-from edge_seg.core.values import AnyArray, ModelSpec, OutputKind
-from edge_seg.errors import CompileFailed, IncompatibleModel
+from edge_seg.core.values import AnyArray, ModelSpec, OutputKind, TensorSpec
+from edge_seg.errors import CompileFailed, IncompatibleModel, UnsupportedNetwork
 from edge_seg.offline.imports.openvino_files import run_once
 from edge_seg.offline.imports.pytorch import Sample
 from edge_seg.runtime.serving import ServingModel
@@ -16,6 +16,8 @@ import numpy as np
 
 TOLERANCE = 1e-3
 """Of a probability; and of an exported network, relative to its largest score."""
+PROPORTION_TOLERANCE = 1.5
+"""Cells: where the size is no multiple of the stride, the last one sticks out or is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,12 @@ def try_model(file: Path, spec: ModelSpec) -> Trial:
         BackendUnavailable: OpenVINO is missing.
         CompileFailed: OpenVINO cannot read or compile it.
         IncompatibleModel: it gives something else than is declared.
+        UnsupportedNetwork: its output has other proportions than the image.
         InferenceFailed: it fails, or gives NaN, infinite, or the same scores everywhere.
     """
     options = CompileOptions(device='CPU', precision='fp32')
     compiled = OpenVinoBackend().compile_model(file, spec, options)
+    _check_proportions(compiled.outputs[0], spec)
     with closing(ServingModel(spec, compiled, sha256='')) as model:
         shape = compiled.inputs[0].shape
         noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -79,6 +83,18 @@ def check_against_original(file: Path, sample: Sample, output: str) -> str:
             remedy='a branch of it may depend on the input; export it to ONNX yourself',
         )
     return f'equals PyTorch to {difference:.1g} of the largest score'
+
+
+def _check_proportions(output: TensorSpec, spec: ModelSpec) -> None:
+    """Refuse what is no map of the image, such as a table of boxes."""
+    axes = dict(zip(output.layout, output.shape, strict=True))
+    width, height = spec.input.size
+    if abs(axes['H'] * width / height - axes['W']) > PROPORTION_TOLERANCE * max(1, width / height):
+        raise UnsupportedNetwork(
+            f'output {output.name!r} is {axes["W"]}x{axes["H"]}, the image {width}x{height}',
+            expected='a map with the proportions of the image',
+            remedy='choose another --output, or correct --output-layout; boxes are not supported',
+        )
 
 
 def _check_values(scores: AnyArray, spec: ModelSpec) -> None:

@@ -251,10 +251,11 @@ def graph_file(
     *,
     dtype: int = TensorProto.FLOAT,
 ) -> Path:
-    """Write a graph; it may use the constant 'times'."""
+    """Write a graph; it may use the constants 'times' and 'rows'."""
     images = [helper.make_tensor_value_info(name, dtype, axes) for name, axes in inputs.items()]
     times = onnx.numpy_helper.from_array(np.array([1, 23333, 1, 1]), 'times')
-    graph = helper.make_graph(nodes, 'test', images, [output], [times])
+    rows = onnx.numpy_helper.from_array(np.array([1, -1, 64]), 'rows')
+    graph = helper.make_graph(nodes, 'test', images, [output], [times, rows])
     opsets = [helper.make_opsetid('', 13), helper.make_opsetid('com.plugin', 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     path.write_bytes(model.SerializeToString())
@@ -288,6 +289,15 @@ UNSUPPORTED = {
         {'x': [1, 3, 8, 8]},
         tensor([1, 3, 1, 1]),
         'no map with a class for each pixel .it classifies whole pictures',
+    ),
+    'boxes': (
+        [
+            helper.make_node('Tile', ['x', 'times'], ['many']),
+            helper.make_node('Reshape', ['many', 'rows'], ['y']),
+        ],
+        {'x': [1, 3, 8, 8]},
+        tensor([1, 69999, 64]),
+        "output 'y' is 64x69999, the image 8x8; expected a map with the proportions",
     ),
     'sequence': (
         [helper.make_node('SequenceConstruct', ['x'], ['y'])],
