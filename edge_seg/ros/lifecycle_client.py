@@ -264,7 +264,7 @@ class LifecycleClient:
         request = SetParameters.Request(parameters=[Parameter(name='model', value=value)])
         response = self._question(self._set_parameters, request).wait(timeout_s)
         if response is None or not response.results:
-            return Reply(False, f'no answer within {timeout_s:.1f} s')
+            return Reply(False, f'no answer within {timeout_s:.1f} s', answered=False)
         result = response.results[0]
         return Reply(result.successful, result.reason)
 
@@ -272,7 +272,8 @@ class LifecycleClient:
         """See ModelNode."""
         response = self._question(self._rollback, Trigger.Request()).wait(timeout_s)
         if response is None:
-            return Reply(False, f'no answer to ~/rollback within {timeout_s:.1f} s')
+            reason = f'no answer to ~/rollback within {timeout_s:.1f} s'
+            return Reply(False, reason, answered=False)
         return Reply(response.success, response.message)
 
     def _is_listed(self) -> bool:

@@ -46,10 +46,14 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a node answered to a request; accepted is False without an answer, too."""
+    """What a node answered to a request; accepted is False without an answer, too.
+
+    ``answered`` is False when no answer came: the node may have taken the request all the same.
+    """
 
     accepted: bool
     reason: str
+    answered: bool = True
 
 
 class ModelNode(ManagedNode, Protocol):
@@ -177,9 +181,7 @@ class Rollout:
     def _load(self, node: ModelNode, target: str, *, pacer: Pacer) -> None:
         before = self._known(node, pacer=pacer)
         process = node.incarnation()
-        reply = node.set_model(target, self._limits.answer_timeout_s)
-        if not reply.accepted:
-            raise _failed(node, f'{target!r} refused: {reply.reason}', 'a model it accepts')
+        self._request(node, target, before, pacer=pacer)
         deadline = pacer.now() + self._limits.load_timeout_s
         while True:
             if node.incarnation() - process or not node.incarnation():
@@ -202,6 +204,18 @@ class Rollout:
                     f'{target!r} is at stage {stage} after {self._limits.load_timeout_s:.0f} s',
                     'serving',
                 )
+            pacer.wait(self._limits.poll_s)
+
+    def _request(self, node: ModelNode, target: str, before: ServedModel, *, pacer: Pacer) -> None:
+        """Set the parameter; a request whose answer was lost is looked for on ~/model_status."""
+        reply = node.set_model(target, self._limits.answer_timeout_s)
+        deadline = pacer.now() + self._limits.answer_timeout_s
+        while not reply.accepted:
+            status = node.served_model()
+            if not reply.answered and status is not None and status.request_id > before.request_id:
+                return  # whose it is, is seen next
+            if reply.answered or pacer.now() >= deadline:
+                raise _failed(node, f'{target!r} refused: {reply.reason}', 'a model it accepts')
             pacer.wait(self._limits.poll_s)
 
     def _restore(self, step: Step, *, pacer: Pacer) -> None:

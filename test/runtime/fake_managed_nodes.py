@@ -63,6 +63,7 @@ class FakeNode:
     refuses: dict[str, str] = field(default_factory=dict)
     rejects: dict[str, str] = field(default_factory=dict)
     can_roll_back: bool = True
+    loses_answers: bool = False
     status: ServedModel | None = None
 
     def __post_init__(self) -> None:
@@ -139,6 +140,8 @@ class FakeNode:
         if model in self.refuses:
             return Reply(False, self.refuses[model])
         self._load(model)
+        if self.loses_answers:
+            return Reply(False, 'no answer', answered=False)
         return Reply(True, '')
 
     def roll_back(self, timeout_s: float) -> Reply:

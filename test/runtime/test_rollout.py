@@ -88,6 +88,12 @@ def test_a_node_that_cannot_go_back_is_named(fleet):
     assert fleet.desk.failed
 
 
+def test_a_request_whose_answer_was_lost_is_found_on_the_status(fleet):
+    fleet.nodes[1].loses_answers = True
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.models == ['floor@2'] * 3
+
+
 def test_a_node_that_dies_during_the_load_fails_the_rollout(fleet):
     fleet.pacer.at(0.5, fleet.nodes[0].die)
     with pytest.raises(RolloutFailed, match='died while loading'):
