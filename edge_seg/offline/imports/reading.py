@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 import hashlib
 from pathlib import Path
+import re
 
-from edge_seg.errors import CompileFailed, ModelNotFound, UnsupportedNetwork
+from edge_seg.errors import CompileFailed, ModelError, ModelNotFound, UnsupportedNetwork
 from edge_seg.offline.imports import pytorch
 from edge_seg.offline.imports.metadata import written_in_onnx
 from edge_seg.offline.imports.network import Ending, NetworkFacts, Wish
@@ -13,6 +14,7 @@ from edge_seg.offline.imports.openvino_files import prepare_with_openvino, read_
 
 ONNX = '.onnx'
 OPENVINO = ('.xml', '.tflite')
+NO_OPERATOR = re.compile(r'No conversion rule found for operations: ([\w.-]+(?:, [\w.-]+)*)')
 SUFFIXES = (ONNX, *OPENVINO, *pytorch.SUFFIXES)
 
 
@@ -71,12 +73,7 @@ def _from_onnx(path: Path, target: Path, wish: Wish) -> ReadNetwork:
     try:
         facts = read_facts(target, prepared.input_name, prepared.output_name)
     except CompileFailed as error:
-        if not prepared.custom:
-            raise
-        raise UnsupportedNetwork(
-            f'{path.name} has operators that ONNX does not define: {", ".join(prepared.custom)}',
-            remedy='export it without them, e.g. without a deployment plug-in',
-        ) from error
+        raise _about_operators(error, path, prepared.custom) from error
     changes = prepared.changes
     if facts.ending in (Ending.ARGMAX, Ending.THRESHOLD) and 'float' in facts.output.dtype:
         append_cast_to_labels(target, prepared.output_name)
@@ -84,6 +81,22 @@ def _from_onnx(path: Path, target: Path, wish: Wish) -> ReadNetwork:
         facts = read_facts(target, prepared.input_name, prepared.output_name)
     written = written_in_onnx(prepared.metadata)
     return ReadNetwork(replace(facts, changes=changes, written=written))
+
+
+def _about_operators(error: CompileFailed, path: Path, custom: tuple[str, ...]) -> ModelError:
+    """Name the operators that are at fault, when it is operators."""
+    if custom:
+        return UnsupportedNetwork(
+            f'{path.name} has operators that ONNX does not define: {", ".join(custom)}',
+            remedy='export it without them, e.g. without a deployment plug-in',
+        )
+    missing = NO_OPERATOR.search(str(error))
+    if missing is None:
+        return error
+    return UnsupportedNetwork(
+        f'{path.name} has operators that OpenVINO does not know: {missing[1]}',
+        remedy='export it without them, or publish it with edge_seg model add for TensorRT',
+    )
 
 
 def _from_pytorch(source: str, folder: Path, name: str, wish: Wish) -> ReadNetwork:

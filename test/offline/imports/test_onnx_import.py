@@ -317,6 +317,12 @@ UNSUPPORTED = {
         tensor([4, 'found'], TensorProto.INT64),
         'has a size that depends on what is in the picture',
     ),
+    'operator that OpenVINO lacks': (
+        [helper.make_node('MaxUnpool', ['x', 'x'], ['y'], kernel_shape=[2, 2])],
+        {'x': [1, 3, 8, 8]},
+        tensor([1, 3, 16, 16]),
+        'operators that OpenVINO does not know: MaxUnpool-1',
+    ),
     'operator of a plug-in': (
         [helper.make_node('DeformableConv', ['x'], ['y'], domain='com.plugin')],
         {'x': [1, 3, 8, 8]},
