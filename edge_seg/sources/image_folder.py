@@ -103,15 +103,32 @@ def decode_file(file: Path, flags: int) -> UInt8Array:
     Raises:
         SourceUnavailable: it cannot be read or decoded.
     """
+    return decode_bytes(file, read_bytes(file), flags)
+
+
+def read_bytes(file: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        SourceUnavailable: it cannot be read.
+    """
     try:
-        content = np.fromfile(file, dtype=np.uint8)
+        return file.read_bytes()
     except OSError as error:
         raise SourceUnavailable(
             f'{file} cannot be read: {error.strerror}',
             expected='a readable file',
             remedy='check that it still exists and that its permissions let you read it',
         ) from error
-    pixels = cv2.imdecode(content, flags) if content.size else None
+
+
+def decode_bytes(file: Path, content: bytes, flags: int) -> UInt8Array:
+    """Decode the content of a picture with cv2.imdecode; `file` is for the message.
+
+    Raises:
+        SourceUnavailable: it cannot be decoded.
+    """
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if pixels is None:
         raise SourceUnavailable(
             f'{file} cannot be decoded',

@@ -6,7 +6,14 @@ from pathlib import Path
 import cv2
 from edge_seg.core.values import LabelArray, Size, UNLABELLED_8
 from edge_seg.errors import SourceUnavailable
-from edge_seg.sources.image_folder import decode_file, IMAGE_SUFFIXES, LABEL_FOLDER, natural_key
+from edge_seg.offline.evaluation.indexed_png import as_gray
+from edge_seg.sources.image_folder import (
+    decode_bytes,
+    IMAGE_SUFFIXES,
+    LABEL_FOLDER,
+    natural_key,
+    read_bytes,
+)
 import numpy as np
 
 IMAGE_FOLDER = 'images'
@@ -111,7 +118,8 @@ def read_labels(file: Path, *, size: Size, class_count: int) -> LabelArray:
     """Read a label map and check every id.
 
     Args:
-        file: 8- or 16-bit gray PNG.
+        file: 8- or 16-bit gray PNG, or one of 8 bits with a colour table, of which the indices
+            count.
         size: of its picture.
         class_count: classes of the model.
 
@@ -122,11 +130,11 @@ def read_labels(file: Path, *, size: Size, class_count: int) -> LabelArray:
         SourceUnavailable: the file cannot be read, is in colour, of another size, or has ids that
             the model does not know.
     """
-    labels = np.asarray(decode_file(file, cv2.IMREAD_UNCHANGED))
+    labels = np.asarray(decode_bytes(file, as_gray(read_bytes(file)), cv2.IMREAD_UNCHANGED))
     if labels.ndim != 2:
         raise SourceUnavailable(
-            f'{file} is in colour or has a colour table',
-            expected='one channel whose values are class ids',
+            f'{file} is in colour',
+            expected='one channel, or a colour table of 256, whose values are class ids',
             remedy='export the label maps as gray PNG',
         )
     if labels.shape != (size.height, size.width):

@@ -1,16 +1,22 @@
 """Which label map belongs to which picture, and what is refused."""
 
 from pathlib import Path
+import struct
+import tempfile
+import zlib
 
 import cv2
 from edge_seg.core.values import Size
 from edge_seg.errors import SourceUnavailable
+from edge_seg.offline.evaluation.indexed_png import as_gray
 from edge_seg.offline.evaluation.label_files import (
     find_pictures,
     PairingRule,
     read_labels,
     require_labels,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -124,3 +130,45 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     file.write_bytes(b'not a picture')
     with pytest.raises(SourceUnavailable, match=r'bad\.png cannot be decoded'):
         read_labels(file, size=SIZE, class_count=3)
+
+
+def indexed_png(path: Path, indices: np.ndarray, *, depth: int = 8) -> Path:
+    """Write a PNG with a colour table, as PASCAL VOC has them."""
+    height, width = indices.shape
+    rows = b''.join(b'\0' + row.astype(np.uint8).tobytes() for row in indices)
+    table = np.random.default_rng(0).integers(0, 256, 768, np.uint8).tobytes()
+    parts = (
+        (b'IHDR', struct.pack('>IIBBBBB', width, height, depth, 3, 0, 0, 0)),
+        (b'PLTE', table),
+        (b'tRNS', b'\xff' * 256),
+        (b'IDAT', zlib.compress(rows)),
+        (b'IEND', b''),
+    )
+    chunks = (
+        struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + b''.join(chunks))
+    return path
+
+
+def test_of_a_label_map_with_a_colour_table_the_indices_count(tmp_path: Path) -> None:
+    indices = np.array([[0, 1, 2, 255, 2, 1]] * 4)
+    file = indexed_png(tmp_path / 'voc.png', indices)
+    assert cv2.imread(str(file), cv2.IMREAD_UNCHANGED).ndim == 3
+    assert (read_labels(file, size=SIZE, class_count=3) == indices).all()
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2000), st.binary(min_size=1, max_size=8))
+def test_a_damaged_file_is_left_to_the_decoder(at: int, damage: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        content = indexed_png(Path(folder, 'voc.png'), np.zeros((4, 6))).read_bytes()
+    damaged = content[:at] + damage + content[at + len(damage) :]
+    if damaged[: len(content)] != content:
+        assert as_gray(damaged) == damaged
+
+
+@pytest.mark.parametrize('content', [b'', b'\x89PNG', b'\x89PNG\r\n\x1a\n', b'JFIF'])
+def test_what_is_no_png_is_left_as_it_is(content: bytes) -> None:
+    assert as_gray(content) == content
