@@ -1,4 +1,9 @@
-"""Lets the loader take the processor right after a frame, when the next one is not due yet."""
+"""Lets the loader take the processor right after a frame, when the next one is not due yet.
+
+A lower priority of the loader's thread would be simpler. But OpenVINO makes threads while it
+imports a model: they would inherit the priority for as long as the model lives, and nobody may
+raise it again.
+"""
 
 from collections.abc import Callable
 import threading
