@@ -80,7 +80,10 @@ class CommandDesk:
             self._changed.notify_all()
 
     def call(self, command: Command) -> Outcome:
-        """Run a command and wait for it; from any thread but the worker's."""
+        """Run a command and wait for it; from any thread but the worker's.
+
+        One that comes before `start` is run first thing.
+        """
         job = _Job(command)
         with self._changed:
             refusal = self._refusal(command)
@@ -113,7 +116,7 @@ class CommandDesk:
             self._background_pacer.cancel(by)
 
     def _refusal(self, command: Command) -> str:
-        if self._closed or not self._thread.is_alive():
+        if self._closed:
             return 'the manager is ending'
         if self._next is not None:
             return f'busy: {self._next.command.name} is about to run'

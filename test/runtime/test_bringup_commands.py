@@ -83,6 +83,14 @@ def test_an_urgent_command_is_not_cancelled_by_another(desk):
     assert 'busy' in desk.call(Command('pause', lambda _pacer: '', urgent=True)).message
 
 
+def test_a_command_that_comes_before_the_start_is_run_after_it():
+    desk = CommandDesk(lambda _pacer: None, period_s=0.02)
+    early = in_thread(lambda: desk.call(Command('startup', lambda _pacer: 'up')))
+    desk.start()
+    assert early() == Outcome(True, 'up')
+    assert desk.close(PATIENCE_S)
+
+
 def test_background_work_gives_way_to_a_command():
     started = threading.Event()
     desk = CommandDesk(endless(started), period_s=0.02)
