@@ -110,6 +110,7 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         'string_array',
         (),
         "max_rate_hz of single cameras, as 'rear=5'",
+        unit='Hz',
         live=True,
     ),
     ParameterSpec(

@@ -11,7 +11,7 @@ import pytest
 from tiny_models import TinyModel
 
 MODEL = TinyModel()
-OPTIONS = CompileOptions()
+OPTIONS = CompileOptions(threads=2)
 
 
 @pytest.fixture(name='built')

@@ -87,6 +87,7 @@ class FakeBackend:
     faults: dict[str, Faults] = field(default_factory=dict)
     made: list[FakeModel] = field(default_factory=list)
     gate: threading.Event | None = None
+    reached: threading.Event = field(default_factory=threading.Event)
 
     def probe(self) -> Availability:
         """Be there."""
@@ -97,6 +98,7 @@ class FakeBackend:
     ) -> CompiledModel:
         """Make one, after the gate is opened."""
         if self.gate is not None:
+            self.reached.set()
             assert self.gate.wait(30.0), 'the test never opened the gate'
         faults = self.faults.setdefault(spec.version, Faults())
         if faults.bug:

@@ -205,6 +205,7 @@ def test_a_load_that_ends_after_close_is_turned_away(
     node.loader.load('net@1')
     backend.gate = threading.Event()
     node.loader.request('net@2')
+    assert backend.reached.wait(30.0)
 
     if is_told:
         assert not node.loader.close(0.01)
