@@ -1,6 +1,6 @@
 """Whether two models, or one in two ways, give the same masks of the same frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_seg.core.scores import ConfusionMatrix
@@ -34,6 +34,25 @@ class _Disagreement:
     agreement: float
 
 
+@dataclass(slots=True)
+class _Comparison:
+    matrix: ConfusionMatrix
+    worst: int
+    equal: int = 0
+    pixels: int = 0
+    each: list[FrameAgreement] = field(default_factory=list)
+    kept: list[_Disagreement] = field(default_factory=list)
+
+    def add(self, frame: Frame, masks: tuple[LabelArray, LabelArray]) -> None:
+        same = int(np.count_nonzero(masks[0] == masks[1]))
+        self.matrix.add(masks[1], masks[0])
+        self.equal += same
+        self.pixels += masks[0].size
+        self.each.append(FrameAgreement(frame.name, same / masks[0].size))
+        self.kept.append(_Disagreement(frame, masks, self.each[-1].agreement))
+        self.kept = sorted(self.kept, key=lambda one: one.agreement)[: self.worst]
+
+
 def compare_masks(
     stores: LayeredStore,
     sides: tuple[Side, Side],
@@ -63,31 +82,21 @@ def compare_masks(
         running_model(stores, sides[1].model, sides[1].options) as b,
     ):
         check_same_classes(b.spec, a.spec)
-        matrix = ConfusionMatrix(len(a.spec.classes))
-        equal = pixels = 0
-        each: list[FrameAgreement] = []
-        kept: list[_Disagreement] = []
+        count = _Comparison(ConfusionMatrix(len(a.spec.classes)), worst)
         for frame in good_frames(frames, 0, bad=[], limit=0.0):
-            masks = a.segment(frame.image), b.segment(frame.image)
-            same = int(np.count_nonzero(masks[0] == masks[1]))
-            matrix.add(masks[1], masks[0])
-            equal += same
-            pixels += masks[0].size
-            each.append(FrameAgreement(frame.name, same / masks[0].size))
-            kept.append(_Disagreement(frame, masks, each[-1].agreement))
-            kept = sorted(kept, key=lambda one: one.agreement)[:worst]
+            count.add(frame, (a.segment(frame.image), b.segment(frame.image)))
             if progress is not None:
-                progress(len(each), frames.total)
+                progress(len(count.each), frames.total)
         return ParityResult(
             a=a.run,
             b=b.run,
             data=frames.description,
-            frames=len(each),
-            agreement=equal / pixels,
-            miou=known(matrix.mean_iou()),
-            each=tuple(each),
-            worst=tuple(FrameAgreement(one.frame.name, one.agreement) for one in kept),
-            pictures=() if pictures is None else _draw(pictures, kept, a, b),
+            frames=len(count.each),
+            agreement=count.equal / count.pixels,
+            miou=known(count.matrix.mean_iou()),
+            each=tuple(count.each),
+            worst=tuple(FrameAgreement(one.frame.name, one.agreement) for one in count.kept),
+            pictures=() if pictures is None else _draw(pictures, count.kept, a, b),
             a_total=a.total,
             b_total=b.total,
         )
