@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ament_index_python import packages
-from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
+from edge_seg.runtime.parameters.parameter_table import SEGMENTATION_PARAMETERS
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node

@@ -6,10 +6,10 @@ import re
 
 from edge_seg.core.decode import SUPPORTED_ENCODINGS
 from edge_seg.errors import DropReason, LoadStage
-from edge_seg.runtime.camera_parameters import CAMERA_PARAMETERS
-from edge_seg.runtime.manager_parameters import MANAGER_PARAMETERS
-from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
-from edge_seg.runtime.stats import Stage
+from edge_seg.runtime.frames.stats import Stage
+from edge_seg.runtime.managing.manager_parameters import MANAGER_PARAMETERS
+from edge_seg.runtime.parameters.camera_parameters import CAMERA_PARAMETERS
+from edge_seg.runtime.parameters.parameter_table import SEGMENTATION_PARAMETERS
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from edge_seg.cli.main import EXIT_CODES, LazyGroup
-from edge_seg.cli.model_view import in_bytes, json_option, show_json, show_table
+from edge_seg.cli.view import in_bytes, json_option, show_json, show_table
 from edge_seg.models.workspace import reported
 from edge_seg.offline.kpi.comparing import (
     compare_runs,

@@ -40,10 +40,10 @@ EXIT_CODES = (
 
 # A subcommand is imported when it is asked for: --help must not wait for OpenVINO or rclpy.
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    'model': ('edge_seg.cli.model:command', 'Look after the models in a store.'),
+    'model': ('edge_seg.cli.model.command:command', 'Look after the models in a store.'),
     'kpi': ('edge_seg.cli.kpi:command', 'Compare what was measured.'),
-    'demo': ('edge_seg.cli.demo:command', 'Run camera, segmentation and a mask viewer.'),
-    'bench': ('edge_seg.cli.bench:command', 'Measure, and compare with the targets.'),
+    'demo': ('edge_seg.cli.demo.command:command', 'Run camera, segmentation and a mask viewer.'),
+    'bench': ('edge_seg.cli.bench.command:command', 'Measure, and compare with the targets.'),
 }
 
 

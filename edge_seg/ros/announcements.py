@@ -4,7 +4,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from edge_seg.core.values import ModelSpec
 from edge_seg.ros.conversions import labels_json
 from edge_seg.ros.qos import LATCHED
-from edge_seg.runtime.model_status import ModelStatus
+from edge_seg.runtime.loading.model_status import ModelStatus
 from rclpy.node import Node
 from std_msgs.msg import String
 

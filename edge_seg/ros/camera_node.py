@@ -11,11 +11,11 @@ from edge_seg.ros.diagnostics import Diagnostics
 from edge_seg.ros.parameters import Changes, NodeParameters
 from edge_seg.ros.process import run_node
 from edge_seg.ros.transitions import guarded
-from edge_seg.runtime.camera_health import assess_camera, CameraState
-from edge_seg.runtime.camera_parameters import CAMERA_PARAMETERS
-from edge_seg.runtime.camera_settings import CameraSettings
-from edge_seg.runtime.camera_stream import CameraStream, StreamReport
-from edge_seg.runtime.health import Health
+from edge_seg.runtime.frames.camera_stream import CameraStream, StreamReport
+from edge_seg.runtime.health.camera_health import assess_camera, CameraState
+from edge_seg.runtime.health.health import Health
+from edge_seg.runtime.parameters.camera_parameters import CAMERA_PARAMETERS
+from edge_seg.runtime.parameters.camera_settings import CameraSettings
 from edge_seg.sources.base import FrameSource, SourceFrame
 from edge_seg.sources.opening import open_source
 from edge_seg.sources.v4l2 import V4l2Source

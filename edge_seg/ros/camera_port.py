@@ -13,11 +13,11 @@ from edge_seg.ros.conversions import seconds
 from edge_seg.ros.frame_reader import FrameReader
 from edge_seg.ros.image_input import ImageInput
 from edge_seg.ros.outputs import MaskOutputs
-from edge_seg.runtime.health_inputs import HealthInputs
-from edge_seg.runtime.mailbox import NewestFrameMailbox
-from edge_seg.runtime.settings import SegmentationSettings
-from edge_seg.runtime.stats import FrameStatistics
-from edge_seg.runtime.worker import CameraFrame, FramePort
+from edge_seg.runtime.frames.mailbox import NewestFrameMailbox
+from edge_seg.runtime.frames.stats import FrameStatistics
+from edge_seg.runtime.frames.worker import CameraFrame, FramePort
+from edge_seg.runtime.health.health_inputs import HealthInputs
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 from rclpy.node import Node
 from std_msgs.msg import Header
 

@@ -11,7 +11,7 @@ from edge_seg.core.encode import compress, compressed_format, encode, layout
 from edge_seg.core.values import CompressedImage, RawImage, Size, UInt8Array
 from edge_seg.ros.camera_info import pinhole_info
 from edge_seg.ros.qos import image_qos, reliability_named
-from edge_seg.runtime.camera_settings import CameraSettings
+from edge_seg.runtime.parameters.camera_settings import CameraSettings
 from edge_seg.sources.base import SourceFrame
 import numpy as np
 from rclpy.node import Node

@@ -10,11 +10,11 @@ from edge_seg.errors import TransitionFailed
 from edge_seg.ros.camera_port import CameraPort
 from edge_seg.ros.conversions import cv_bridge_decoder
 from edge_seg.ros.frame_reader import FrameReader
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.settings import SegmentationSettings
-from edge_seg.runtime.slot import ModelSlot
-from edge_seg.runtime.thermal import Heat, ThermalZones
-from edge_seg.runtime.worker import FrameObserver, FrameWorker
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.slot import ModelSlot
+from edge_seg.runtime.frames.worker import FrameObserver, FrameWorker
+from edge_seg.runtime.health.thermal import Heat, ThermalZones
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node

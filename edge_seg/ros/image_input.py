@@ -10,7 +10,7 @@ from edge_seg.ros.compat import SubscriptionEventCallbacks
 from edge_seg.ros.conversions import compressed_image, raw_image
 from edge_seg.ros.frame_reader import FrameReader
 from edge_seg.ros.qos import image_qos, incompatible_publishers, reliability_to_request
-from edge_seg.runtime.worker import CameraFrame
+from edge_seg.runtime.frames.worker import CameraFrame
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription

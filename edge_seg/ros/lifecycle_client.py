@@ -8,8 +8,8 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from edge_seg.ros.qos import LATCHED
-from edge_seg.runtime.managed_node import NodeState, Transition, TransitionReply
-from edge_seg.runtime.rollout import Reply, ServedModel
+from edge_seg.runtime.managing.managed_node import NodeState, Transition, TransitionReply
+from edge_seg.runtime.managing.rollout import Reply, ServedModel
 from lifecycle_msgs.msg import State, TransitionEvent
 from lifecycle_msgs.msg import Transition as TransitionId
 from lifecycle_msgs.srv import ChangeState, GetState

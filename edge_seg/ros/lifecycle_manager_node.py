@@ -21,15 +21,15 @@ from edge_seg.ros.log_bridge import forward_logs
 from edge_seg.ros.manager_diagnostics import diagnostics
 from edge_seg.ros.parameters import NodeParameters
 from edge_seg.ros.process import stop_request, StopRequest
-from edge_seg.runtime.command_desk import Outcome
-from edge_seg.runtime.manager import LifecycleManager
-from edge_seg.runtime.manager_parameters import (
+from edge_seg.runtime.managing.command_desk import Outcome
+from edge_seg.runtime.managing.manager import LifecycleManager
+from edge_seg.runtime.managing.manager_parameters import (
     MANAGER_PARAMETERS,
     manager_settings,
     manager_values,
 )
-from edge_seg.runtime.pause_note import default_pause_note, PauseNote
-from edge_seg.runtime.store_watch import StoreWatch
+from edge_seg.runtime.managing.pause_note import default_pause_note, PauseNote
+from edge_seg.runtime.managing.store_watch import StoreWatch
 import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock

@@ -1,8 +1,8 @@
 """Turns the report of the lifecycle manager into diagnostic messages."""
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from edge_seg.runtime.manager_state import Intent, ManagerReport
-from edge_seg.runtime.supervision import NodeReport, Standing
+from edge_seg.runtime.managing.manager_state import Intent, ManagerReport
+from edge_seg.runtime.managing.supervision import NodeReport, Standing
 from rclpy.time import Time
 
 _LEVELS = {

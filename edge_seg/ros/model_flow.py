@@ -13,16 +13,16 @@ from edge_seg.models.share import share_path
 from edge_seg.models.store import default_store_root
 from edge_seg.ros.announcements import Announcements
 from edge_seg.ros.model_requests import ModelRequests
-from edge_seg.runtime.build_cache import BuildCache
-from edge_seg.runtime.builder import Builder
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions, LoadedModel
-from edge_seg.runtime.loader import ModelLoader
-from edge_seg.runtime.model_status import ModelStatus, StatusBoard
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.settings import SegmentationSettings
-from edge_seg.runtime.shadow import Answer
-from edge_seg.runtime.slot import ModelSlot
-from edge_seg.runtime.succession import Succession
+from edge_seg.runtime.building.build_cache import BuildCache
+from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.frames.answer import Answer
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.slot import ModelSlot
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions, LoadedModel
+from edge_seg.runtime.loading.loader import ModelLoader
+from edge_seg.runtime.loading.model_status import ModelStatus, StatusBoard
+from edge_seg.runtime.loading.succession import Succession
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node

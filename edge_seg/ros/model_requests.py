@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_seg.errors import EdgeSegError, NoActiveModel
-from edge_seg.runtime.loader import ModelLoader
+from edge_seg.runtime.loading.loader import ModelLoader
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.parameter import Parameter

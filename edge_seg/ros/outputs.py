@@ -12,9 +12,9 @@ from edge_seg.core.values import DecodedImage, LabelArray, Size, UInt8Array
 from edge_seg.errors import InferenceFailed
 from edge_seg.ros.conversions import compressed_message, ImageMessage
 from edge_seg.ros.qos import image_qos, reliability_named
-from edge_seg.runtime.serving import Segmentation
-from edge_seg.runtime.settings import SegmentationSettings
-from edge_seg.runtime.worker import Wanted
+from edge_seg.runtime.frames.serving import Segmentation
+from edge_seg.runtime.frames.worker import Wanted
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node

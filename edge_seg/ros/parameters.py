@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_seg.errors import EdgeSegError, SettingsInvalid
 from edge_seg.ros.compat import on_parameters_set
-from edge_seg.runtime.parameter_spec import ParameterSpec, ParameterValue
+from edge_seg.runtime.parameters.parameter_spec import ParameterSpec, ParameterValue
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter

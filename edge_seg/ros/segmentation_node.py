@@ -16,11 +16,11 @@ from edge_seg.ros.parameters import Changes, NodeParameters
 from edge_seg.ros.process import run_node
 from edge_seg.ros.transitions import guarded
 from edge_seg.ros.transport import segment_bytes
-from edge_seg.runtime.gpu_metrics import GpuMetrics
-from edge_seg.runtime.health import assess
-from edge_seg.runtime.health_inputs import HealthInputs
-from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
-from edge_seg.runtime.settings import SegmentationSettings
+from edge_seg.runtime.health.gpu_metrics import GpuMetrics
+from edge_seg.runtime.health.health import assess
+from edge_seg.runtime.health.health_inputs import HealthInputs
+from edge_seg.runtime.parameters.parameter_table import SEGMENTATION_PARAMETERS
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 SUCCESS = TransitionCallbackReturn.SUCCESS

@@ -12,7 +12,7 @@ from edge_seg.ros.compat import (
     dds_profile_variable,
     OLD_DDS_PROFILE_VARIABLE,
 )
-from edge_seg.runtime.health_inputs import DEFAULT_SEGMENT_BYTES
+from edge_seg.runtime.health.health_inputs import DEFAULT_SEGMENT_BYTES
 from rclpy.utilities import get_rmw_implementation_identifier
 
 TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'

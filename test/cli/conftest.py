@@ -28,7 +28,7 @@ def store_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def installed_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put an empty store in the place of the models that came with the package."""
     root = tmp_path / 'installed'
-    monkeypatch.setattr('edge_seg.cli.model_view.share_path', lambda *_parts: root)
+    monkeypatch.setattr('edge_seg.cli.view.share_path', lambda *_parts: root)
     return root
 
 

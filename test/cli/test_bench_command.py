@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 
-from edge_seg.cli.bench_cameras import jain
-from edge_seg.cli.bench_list import Benchmark, BENCHMARKS, minutes_of
-from edge_seg.cli.bench_noise import Clocks, Noise, NoiseMeter
-from edge_seg.cli.bench_result import BenchOptions, BenchResult, MeasurementFailed, Target
-from edge_seg.cli.bench_runs import settled, trimmed
+from edge_seg.cli.bench.cameras import jain
+from edge_seg.cli.bench.list import Benchmark, BENCHMARKS, minutes_of
+from edge_seg.cli.bench.noise import Clocks, Noise, NoiseMeter
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, MeasurementFailed, Target
+from edge_seg.cli.bench.runs import settled, trimmed
 from edge_seg.cli.main import main
 from edge_seg.ros.compat import DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE
 from hypothesis import given
@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 LIMIT_S = 60.0
-NODES = 'edge_seg.cli.demo_child'
+NODES = 'edge_seg.cli.node_child'
 
 
 @pytest.mark.parametrize('name', list(BENCHMARKS))
@@ -65,8 +65,8 @@ def bench(
 
     def run(functions: tuple[str, ...], *words: str) -> tuple[int, str]:
         table = {name: Benchmark(f'{__name__}:{name}', name, (1, 1), name) for name in functions}
-        monkeypatch.setattr('edge_seg.cli.bench.BENCHMARKS', table)
-        monkeypatch.setattr('edge_seg.cli.bench_list.BENCHMARKS', table)
+        monkeypatch.setattr('edge_seg.cli.bench.command.BENCHMARKS', table)
+        monkeypatch.setattr('edge_seg.cli.bench.list.BENCHMARKS', table)
         code = main(['bench', '--output', str(tmp_path), *words])
         return code, ' '.join(capsys.readouterr().out.split())
 

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from edge_seg.cli.bench_counted_node import misfit, MISFIT_VERSION, mute, MUTE_VERSION
+from edge_seg.cli.bench.counted_node import misfit, MISFIT_VERSION, mute, MUTE_VERSION
 from edge_seg.core.values import TensorSpec
 import pytest
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from edge_seg.cli.bench_cdr import STAMP_END, stamp_head, stamp_of
-from edge_seg.cli.bench_log import (
+from edge_seg.cli.bench.cdr import STAMP_END, stamp_head, stamp_of
+from edge_seg.cli.bench.log import (
     compare,
     complete,
     EventLog,

@@ -4,13 +4,13 @@ from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.registry import create
-from edge_seg.cli.bench_network import MODEL, network_store
-from edge_seg.cli.bench_store import bad_models, copy_as, FIRST, good_store, nudge, SECOND
+from edge_seg.cli.bench.network import MODEL, network_store
+from edge_seg.cli.bench.store import bad_models, copy_as, FIRST, good_store, nudge, SECOND
 from edge_seg.errors import ModelRejected
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import verify_artifacts
 from edge_seg.models.store import ModelStore
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions
 import pytest
 
 pytest.importorskip('onnx', reason='onnx makes the broken models')

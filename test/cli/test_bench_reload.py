@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge_seg.cli import bench_reload
-from edge_seg.cli.bench_part import Part
-from edge_seg.cli.bench_result import BenchOptions, MeasurementFailed, Target
+from edge_seg.cli.bench import reload as bench_reload
+from edge_seg.cli.bench.part import Part
+from edge_seg.cli.bench.result import BenchOptions, MeasurementFailed, Target
 import pytest
 
 pytest.importorskip('onnx', reason='onnx makes the broken models')

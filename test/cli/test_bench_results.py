@@ -5,13 +5,13 @@ import math
 from pathlib import Path
 import xml.etree.ElementTree
 
-from edge_seg.cli.bench_check import load_baseline, regressions
-from edge_seg.cli.bench_counted_node import count_models, read_close_count
-from edge_seg.cli.bench_domain import free_domain
-from edge_seg.cli.bench_endurance import drift, slope
-from edge_seg.cli.bench_report import document, Report, write_index, write_report
-from edge_seg.cli.bench_result import BenchResult, Chart, MeasurementFailed, Series, Target
-from edge_seg.cli.bench_svg import draw
+from edge_seg.cli.bench.check import load_baseline, regressions
+from edge_seg.cli.bench.counted_node import count_models, read_close_count
+from edge_seg.cli.bench.domain import free_domain
+from edge_seg.cli.bench.endurance import drift, slope
+from edge_seg.cli.bench.report import document, Report, write_index, write_report
+from edge_seg.cli.bench.result import BenchResult, Chart, MeasurementFailed, Series, Target
+from edge_seg.cli.bench.svg import draw
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest

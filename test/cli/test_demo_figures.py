@@ -3,8 +3,8 @@
 import json
 import math
 
-from edge_seg.cli.demo_meter import MaskMeter, Percentiles, SCORE_EVERY, WARM_UP_S
-from edge_seg.cli.demo_summary import drops_of, summarise, table_of, write_summary
+from edge_seg.cli.demo.meter import MaskMeter, Percentiles, SCORE_EVERY, WARM_UP_S
+from edge_seg.cli.demo.summary import drops_of, summarise, table_of, write_summary
 from edge_seg.core.values import ClassInfo
 import numpy as np
 import pytest

@@ -1,9 +1,9 @@
 """The demo's contact sheet and film, and the frames that are picked for them."""
 
 import cv2
-from edge_seg.cli.demo_evaluation import Evaluation
-from edge_seg.cli.demo_moments import FramePictures, MomentPlan, MOMENTS, Moments
-from edge_seg.cli.demo_pictures import (
+from edge_seg.cli.demo.evaluation import Evaluation
+from edge_seg.cli.demo.moments import FramePictures, MomentPlan, MOMENTS, Moments
+from edge_seg.cli.demo.pictures import (
     contact_sheet,
     film_panels,
     film_picture,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import cv2
-from edge_seg.cli.demo_source import DemoSource, fitted, look_at
+from edge_seg.cli.demo.source import DemoSource, fitted, look_at
 from edge_seg.core.values import Size
 from edge_seg.errors import SourceUnavailable
 import numpy as np

@@ -17,8 +17,8 @@ from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, MANIFEST_
 from edge_seg.models.manifest_writer import dump_manifest
 from edge_seg.models.package import verify_artifacts
 from edge_seg.models.store import ModelStore
-from edge_seg.runtime.build_cache import BuildCache
-from edge_seg.runtime.engine_builds import EngineBuilds
+from edge_seg.runtime.building.build_cache import BuildCache
+from edge_seg.runtime.building.engine_builds import EngineBuilds
 import numpy as np
 import pytest
 

@@ -12,7 +12,7 @@ import pytest
 
 DEMO = """
 from edge_seg.cli import ros_domain
-from edge_seg.cli.demo_processes import prepare_environment
+from edge_seg.cli.node_processes import prepare_environment
 import os, sys
 ros_domain.DOMAINS = [int(word) for word in sys.argv[1:]]
 prepare_environment()

@@ -4,7 +4,7 @@ from edge_seg.core.decode import decode, decode_compressed
 from edge_seg.core.encode import compress, compressed_format, ENCODABLE, encode, layout
 from edge_seg.core.overlay import rgb_pixels
 from edge_seg.core.values import CompressedImage, RawImage
-from edge_seg.runtime.camera_parameters import CAMERA_PARAMETERS
+from edge_seg.runtime.parameters.camera_parameters import CAMERA_PARAMETERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np

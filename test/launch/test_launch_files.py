@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 from edge_seg.ros.announcements import Announcements
 from edge_seg.ros.outputs import MaskOutputs
-from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
-from edge_seg.runtime.settings import SegmentationSettings
+from edge_seg.runtime.parameters.parameter_table import SEGMENTATION_PARAMETERS
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 import pytest
 import rclpy
 from rclpy.context import Context

@@ -18,8 +18,8 @@ from edge_seg.core.values import (
 )
 from edge_seg.errors import CompileFailed, IncompatibleModel
 from edge_seg.models.fusing import fuse
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.stopwatch import Stopwatch
 import numpy as np
 import pytest
 

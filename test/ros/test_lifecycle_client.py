@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from edge_seg.ros.lifecycle_client import LifecycleClient
-from edge_seg.runtime.managed_node import NodeState
+from edge_seg.runtime.managing.managed_node import NodeState
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 import pytest

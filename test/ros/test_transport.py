@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edge_seg.models.share import share_path
 from edge_seg.ros.transport import segment_bytes
-from edge_seg.runtime.health_inputs import DEFAULT_SEGMENT_BYTES
+from edge_seg.runtime.health.health_inputs import DEFAULT_SEGMENT_BYTES
 import pytest
 
 NEW, OLD = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'

@@ -4,8 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 import itertools
 
-from edge_seg.runtime.managed_node import Cancelled, NodeState, Transition, TransitionReply
-from edge_seg.runtime.rollout import Reply, ServedModel
+from edge_seg.runtime.managing.managed_node import (
+    Cancelled,
+    NodeState,
+    Transition,
+    TransitionReply,
+)
+from edge_seg.runtime.managing.rollout import Reply, ServedModel
 
 _serial = itertools.count()
 

@@ -9,15 +9,15 @@ from edge_seg.core.values import DecodedImage
 from edge_seg.errors import InferenceFailed
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.store import ModelStore
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions, LoadedModel
-from edge_seg.runtime.loader import ModelLoader
-from edge_seg.runtime.model_status import ModelStatus, StatusBoard
-from edge_seg.runtime.probation import ProbationRules
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.shadow import Answer
-from edge_seg.runtime.slot import ModelSlot
-from edge_seg.runtime.stopwatch import Stopwatch
-from edge_seg.runtime.succession import Succession
+from edge_seg.runtime.frames.answer import Answer
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.slot import ModelSlot
+from edge_seg.runtime.frames.stopwatch import Stopwatch
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions, LoadedModel
+from edge_seg.runtime.loading.loader import ModelLoader
+from edge_seg.runtime.loading.model_status import ModelStatus, StatusBoard
+from edge_seg.runtime.loading.probation import ProbationRules
+from edge_seg.runtime.loading.succession import Succession
 from fake_backend import FakeBackend, FakeRegistry
 import numpy as np
 

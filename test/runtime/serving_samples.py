@@ -10,7 +10,7 @@ from edge_seg.core.values import (
     OutputSpec,
     Size,
 )
-from edge_seg.runtime.serving import ServingModel
+from edge_seg.runtime.frames.serving import ServingModel
 from fake_backend import CLASSES, FakeModel, Faults, HEIGHT, WIDTH
 import numpy as np
 

@@ -1,9 +1,14 @@
 """Bring-up, teardown and single transitions, without ROS."""
 
 from edge_seg.errors import TransitionFailed
-from edge_seg.runtime.bringup import Conductor
-from edge_seg.runtime.managed_node import Cancelled, NodeState, NodeTransitionFailed, Transition
-from edge_seg.runtime.transition_driver import TransitionDriver, TransitionLimits
+from edge_seg.runtime.managing.bringup import Conductor
+from edge_seg.runtime.managing.managed_node import (
+    Cancelled,
+    NodeState,
+    NodeTransitionFailed,
+    Transition,
+)
+from edge_seg.runtime.managing.transition_driver import TransitionDriver, TransitionLimits
 from fake_managed_nodes import FakeNode, FakePacer
 from hypothesis import given
 from hypothesis import strategies as st

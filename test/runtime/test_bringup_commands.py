@@ -5,14 +5,14 @@ from pathlib import Path
 import threading
 
 from edge_seg.errors import SettingsInvalid
-from edge_seg.runtime.command_desk import Command, CommandDesk, Outcome
-from edge_seg.runtime.managed_node import NodeState, observe, Pacer, Transition
-from edge_seg.runtime.manager import LifecycleManager
-from edge_seg.runtime.manager_parameters import manager_settings, manager_values
-from edge_seg.runtime.manager_state import Intent, ManagerSettings
-from edge_seg.runtime.pause_note import default_pause_note, PauseNote
-from edge_seg.runtime.supervision import SupervisionPolicy
-from edge_seg.runtime.transition_driver import TransitionLimits
+from edge_seg.runtime.managing.command_desk import Command, CommandDesk, Outcome
+from edge_seg.runtime.managing.managed_node import NodeState, observe, Pacer, Transition
+from edge_seg.runtime.managing.manager import LifecycleManager
+from edge_seg.runtime.managing.manager_parameters import manager_settings, manager_values
+from edge_seg.runtime.managing.manager_state import Intent, ManagerSettings
+from edge_seg.runtime.managing.pause_note import default_pause_note, PauseNote
+from edge_seg.runtime.managing.supervision import SupervisionPolicy
+from edge_seg.runtime.managing.transition_driver import TransitionLimits
 from fake_managed_nodes import FakeNode, FakePacer
 import pytest
 

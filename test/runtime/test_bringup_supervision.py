@@ -3,8 +3,13 @@
 from itertools import pairwise
 
 from edge_seg.errors import TransitionFailed
-from edge_seg.runtime.managed_node import Cancelled, NodeState, observe
-from edge_seg.runtime.supervision import NodeReport, Standing, SupervisionPolicy, Supervisor
+from edge_seg.runtime.managing.managed_node import Cancelled, NodeState, observe
+from edge_seg.runtime.managing.supervision import (
+    NodeReport,
+    Standing,
+    SupervisionPolicy,
+    Supervisor,
+)
 from fake_managed_nodes import FakeNode, FakePacer
 import pytest
 

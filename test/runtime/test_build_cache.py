@@ -8,7 +8,7 @@ import sys
 import threading
 
 from edge_seg.errors import CompileFailed, StoreError
-from edge_seg.runtime.build_cache import BuildCache, cache_key
+from edge_seg.runtime.building.build_cache import BuildCache, cache_key
 import pytest
 
 Put = Callable[[str, int, int], Path]
@@ -129,7 +129,7 @@ def test_a_killed_builder_leaves_the_entry_free(cache: BuildCache) -> None:
     code = (
         'import os, signal, threading\n'
         'from pathlib import Path\n'
-        'from edge_seg.runtime.build_cache import BuildCache\n'
+        'from edge_seg.runtime.building.build_cache import BuildCache\n'
         f'cache = BuildCache(Path({str(entry.parent)!r}), limit_bytes=1)\n'
         f'with cache.building(Path({str(entry)!r}), cancelled=threading.Event()):\n'
         '    os.kill(os.getpid(), signal.SIGKILL)\n'

@@ -14,10 +14,10 @@ from edge_seg.errors import CompileFailed
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, open_package
 from edge_seg.models.store import ModelStore
-from edge_seg.runtime.build_cache import BuildCache
-from edge_seg.runtime.build_worker import BuildAnswer, BuildRequest
-from edge_seg.runtime.builder import Builder
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
+from edge_seg.runtime.building.build_cache import BuildCache
+from edge_seg.runtime.building.build_worker import BuildAnswer, BuildRequest
+from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions
 from fake_backend import HEIGHT, WIDTH, write_model
 import numpy as np
 import psutil
@@ -126,7 +126,7 @@ def wait_for_child() -> int:
     pause = threading.Event()
     for _ in range(500):
         for child in psutil.Process().children():
-            if 'edge_seg.runtime.build_worker' in ' '.join(child.cmdline()):
+            if 'edge_seg.runtime.building.build_worker' in ' '.join(child.cmdline()):
                 return child.pid
         pause.wait(0.01)
     raise AssertionError('no child was started')

@@ -1,8 +1,8 @@
 """The camera's parameters together."""
 
 from edge_seg.errors import SettingsInvalid
-from edge_seg.runtime.camera_parameters import CAMERA_PARAMETERS
-from edge_seg.runtime.camera_settings import CameraSettings
+from edge_seg.runtime.parameters.camera_parameters import CAMERA_PARAMETERS
+from edge_seg.runtime.parameters.camera_settings import CameraSettings
 import pytest
 
 

@@ -12,8 +12,8 @@ from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress, EngineBuilding
 from edge_seg.errors import CompileFailed
 from edge_seg.models.package import ModelPackage, open_package
-from edge_seg.runtime.build_cache import BuildCache
-from edge_seg.runtime.engine_builds import EngineBuilds
+from edge_seg.runtime.building.build_cache import BuildCache
+from edge_seg.runtime.building.engine_builds import EngineBuilds
 from fake_backend import write_model
 import psutil
 import pytest
@@ -140,7 +140,7 @@ def test_a_build_is_cancelled_at_its_next_step(bench: Bench) -> None:
 def test_a_build_that_does_not_listen_is_killed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('edge_seg.runtime.engine_child.CANCEL_GRACE_S', 0.2)
+    monkeypatch.setattr('edge_seg.runtime.building.engine_child.CANCEL_GRACE_S', 0.2)
     bench.on_step = lambda progress: bench.cancelled.set()
     with pytest.raises(CompileFailed, match='cancelled'):
         bench.engine('hang')

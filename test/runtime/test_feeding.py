@@ -8,10 +8,10 @@ from edge_seg.backends.base import CompiledModel, CompileReport
 from edge_seg.core.geometry import GeometryPlan, plan_geometry
 from edge_seg.core.values import AnyArray, ColorOrder, DecodedImage, OutputKind, Size, TensorSpec
 from edge_seg.errors import BackendUnavailable, CompileFailed, InferenceFailed
-from edge_seg.runtime import feeding
-from edge_seg.runtime.feeding import CHOICES_KEPT, Feed, PreprocessMode, SAMPLES
-from edge_seg.runtime.stats import Stage
-from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.frames import feeding
+from edge_seg.runtime.frames.feeding import CHOICES_KEPT, Feed, PreprocessMode, SAMPLES
+from edge_seg.runtime.frames.stats import Stage
+from edge_seg.runtime.frames.stopwatch import Stopwatch
 from fake_backend import FakeModel, Faults
 import numpy as np
 import pytest

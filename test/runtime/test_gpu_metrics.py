@@ -9,7 +9,7 @@ from edge_seg.backends.gpu_reading import GpuReading
 from edge_seg.backends.jetson_reading import Jetson
 from edge_seg.backends.nvml_reading import Nvml
 from edge_seg.errors import BackendUnavailable
-from edge_seg.runtime.gpu_metrics import gpu_values, GpuMetrics
+from edge_seg.runtime.health.gpu_metrics import gpu_values, GpuMetrics
 import pytest
 
 ORIN = {

@@ -4,8 +4,14 @@ from dataclasses import replace
 
 from edge_seg.backends.base import CompileReport
 from edge_seg.errors import DropReason
-from edge_seg.runtime.health import assess, HealthInputs, Level
-from edge_seg.runtime.stats import DropCount, LastError, Stage, StageLatency, StatisticsSnapshot
+from edge_seg.runtime.frames.stats import (
+    DropCount,
+    LastError,
+    Stage,
+    StageLatency,
+    StatisticsSnapshot,
+)
+from edge_seg.runtime.health.health import assess, HealthInputs, Level
 import pytest
 
 FLOWING = StatisticsSnapshot(

@@ -8,8 +8,8 @@ from edge_seg.core.values import Size
 from edge_seg.errors import LoadStage, ModelRejected
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.store import ModelStore
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
-from edge_seg.runtime.idle_moments import FRESH_S, IdleMoments
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions
+from edge_seg.runtime.loading.idle_moments import FRESH_S, IdleMoments
 from fake_backend import FakeBackend, FakeRegistry, write_model
 import pytest
 

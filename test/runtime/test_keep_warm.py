@@ -4,9 +4,9 @@ import threading
 
 from edge_seg.backends.base import CompiledModel
 from edge_seg.core.values import ClassInfo, InputSpec, ModelSpec, OutputSpec, Size
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.slot import ModelSlot
-from edge_seg.runtime.worker import FrameWorker
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.slot import ModelSlot
+from edge_seg.runtime.frames.worker import FrameWorker
 from fake_backend import CLASSES, FakeModel, Faults, HEIGHT, WIDTH
 import pytest
 

@@ -4,7 +4,7 @@ from collections import Counter
 import threading
 
 from edge_seg.errors import DropReason
-from edge_seg.runtime.mailbox import BURST, NewestFrameMailbox
+from edge_seg.runtime.frames.mailbox import BURST, NewestFrameMailbox
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest

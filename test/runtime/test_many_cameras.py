@@ -17,12 +17,12 @@ from edge_seg.core.values import (
     Size,
     UInt8Array,
 )
-from edge_seg.runtime.mailbox import NewestFrameMailbox
-from edge_seg.runtime.serving import Segmentation, ServingModel
-from edge_seg.runtime.shadow import Answer
-from edge_seg.runtime.slot import ModelSlot
-from edge_seg.runtime.stats import FrameStatistics
-from edge_seg.runtime.worker import CameraFrame, FramePort, FrameWorker, Wanted
+from edge_seg.runtime.frames.answer import Answer
+from edge_seg.runtime.frames.mailbox import NewestFrameMailbox
+from edge_seg.runtime.frames.serving import Segmentation, ServingModel
+from edge_seg.runtime.frames.slot import ModelSlot
+from edge_seg.runtime.frames.stats import FrameStatistics
+from edge_seg.runtime.frames.worker import CameraFrame, FramePort, FrameWorker, Wanted
 from fake_backend import CLASSES, FakeModel, Faults, HEIGHT, WIDTH
 import numpy as np
 import numpy.typing as npt

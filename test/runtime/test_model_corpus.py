@@ -9,10 +9,10 @@ from edge_seg.backends.base import CompileOptions
 from edge_seg.errors import LoadStage, ModelRejected
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.store import ModelStore
-from edge_seg.runtime.build_cache import BuildCache
-from edge_seg.runtime.builder import Builder
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
-from edge_seg.runtime.serving import ServingModel
+from edge_seg.runtime.building.build_cache import BuildCache
+from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions
 from fake_backend import HEIGHT, WIDTH, write_model
 import numpy as np
 import pytest

@@ -18,10 +18,10 @@ from edge_seg.errors import (
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage
 from edge_seg.models.store import ModelStore
-from edge_seg.runtime.build_cache import BuildCache
-from edge_seg.runtime.builder import Builder
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions, Prepared
-from edge_seg.runtime.probation import ProbationRules
+from edge_seg.runtime.building.build_cache import BuildCache
+from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions, Prepared
+from edge_seg.runtime.loading.probation import ProbationRules
 from fake_backend import FakeBackend, FakeRegistry, Faults, write_model
 from model_flow import ModelFlow
 import pytest

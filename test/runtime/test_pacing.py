@@ -2,7 +2,7 @@
 
 import itertools
 
-from edge_seg.runtime.pacing import FramePacer
+from edge_seg.runtime.frames.pacing import FramePacer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest

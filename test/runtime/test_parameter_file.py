@@ -4,8 +4,8 @@ from pathlib import Path
 import re
 from typing import NamedTuple
 
-from edge_seg.runtime.manager_parameters import MANAGER_PARAMETERS
-from edge_seg.runtime.parameter_table import (
+from edge_seg.runtime.managing.manager_parameters import MANAGER_PARAMETERS
+from edge_seg.runtime.parameters.parameter_table import (
     CAMERA_PARAMETERS,
     ParameterSpec,
     SEGMENTATION_PARAMETERS,

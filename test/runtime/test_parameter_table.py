@@ -1,8 +1,8 @@
 """The parameter tables: every entry is sound, and values are checked as the entries say."""
 
 from edge_seg.errors import SettingsInvalid
-from edge_seg.runtime.manager_parameters import MANAGER_PARAMETERS
-from edge_seg.runtime.parameter_table import (
+from edge_seg.runtime.managing.manager_parameters import MANAGER_PARAMETERS
+from edge_seg.runtime.parameters.parameter_table import (
     CAMERA_PARAMETERS,
     ParameterSpec,
     SEGMENTATION_PARAMETERS,

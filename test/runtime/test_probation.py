@@ -1,6 +1,6 @@
 """A new model passes or fails its probation for the reasons that the rules name."""
 
-from edge_seg.runtime.probation import Probation, ProbationRules
+from edge_seg.runtime.loading.probation import Probation, ProbationRules
 import pytest
 
 RULES = ProbationRules(frames=4, seconds=10.0, shadow_every=2)

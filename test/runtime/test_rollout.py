@@ -3,12 +3,12 @@
 import itertools
 
 from edge_seg.errors import IntegrityError, ModelNotFound
-from edge_seg.runtime.managed_node import Cancelled, NodeState
-from edge_seg.runtime.manager_state import ManagerSettings
-from edge_seg.runtime.model_memory import ModelMemory
-from edge_seg.runtime.rollout import RolloutFailed, RolloutLimits, ServedModel
-from edge_seg.runtime.rollout_desk import RolloutDesk
-from edge_seg.runtime.store_watch import StoreWatch
+from edge_seg.runtime.managing.managed_node import Cancelled, NodeState
+from edge_seg.runtime.managing.manager_state import ManagerSettings
+from edge_seg.runtime.managing.model_memory import ModelMemory
+from edge_seg.runtime.managing.rollout import RolloutFailed, RolloutLimits, ServedModel
+from edge_seg.runtime.managing.rollout_desk import RolloutDesk
+from edge_seg.runtime.managing.store_watch import StoreWatch
 from fake_managed_nodes import FakeNode, FakePacer
 import pytest
 

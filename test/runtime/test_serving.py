@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from edge_seg.backends.base import CompileReport
 from edge_seg.core.values import AnyArray, OutputKind, TensorSpec
 from edge_seg.errors import InferenceFailed
-from edge_seg.runtime.serving import PLANS_KEPT, ServingModel
-from edge_seg.runtime.stats import Stage
-from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.frames.serving import PLANS_KEPT, ServingModel
+from edge_seg.runtime.frames.stats import Stage
+from edge_seg.runtime.frames.stopwatch import Stopwatch
 from fake_backend import FakeModel, Faults, HEIGHT, WIDTH
 import numpy as np
 import pytest

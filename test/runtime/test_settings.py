@@ -4,8 +4,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from edge_seg.errors import SettingsInvalid
-from edge_seg.runtime.parameter_table import SEGMENTATION_PARAMETERS
-from edge_seg.runtime.settings import SegmentationSettings
+from edge_seg.runtime.parameters.parameter_table import SEGMENTATION_PARAMETERS
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 import pytest
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 
 from edge_seg.errors import NoActiveModel
-from edge_seg.runtime.slot import Holding, ModelSlot
+from edge_seg.runtime.frames.slot import Holding, ModelSlot
 from hypothesis import settings, stateful
 from hypothesis import strategies as st
 import pytest

@@ -5,7 +5,7 @@ import time
 import tracemalloc
 
 from edge_seg.errors import DropReason
-from edge_seg.runtime.stats import (
+from edge_seg.runtime.frames.stats import (
     DropCount,
     ERROR_TEXT_LIMIT,
     FrameStatistics,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edge_seg.runtime.thermal import ThermalZones
+from edge_seg.runtime.health.thermal import ThermalZones
 import pytest
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from edge_seg.runtime.turns import FairTurns
+from edge_seg.runtime.frames.turns import FairTurns
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest

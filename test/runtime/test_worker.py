@@ -15,12 +15,12 @@ from edge_seg.core.values import (
     UInt8Array,
 )
 from edge_seg.errors import DropReason, FrameRejected
-from edge_seg.runtime.mailbox import NewestFrameMailbox
-from edge_seg.runtime.serving import Segmentation, ServingModel
-from edge_seg.runtime.shadow import Answer
-from edge_seg.runtime.slot import ModelSlot
-from edge_seg.runtime.stats import FrameStatistics, Stage, StatisticsSnapshot
-from edge_seg.runtime.worker import CameraFrame, FramePort, FrameWorker, Wanted
+from edge_seg.runtime.frames.answer import Answer
+from edge_seg.runtime.frames.mailbox import NewestFrameMailbox
+from edge_seg.runtime.frames.serving import Segmentation, ServingModel
+from edge_seg.runtime.frames.slot import ModelSlot
+from edge_seg.runtime.frames.stats import FrameStatistics, Stage, StatisticsSnapshot
+from edge_seg.runtime.frames.worker import CameraFrame, FramePort, FrameWorker, Wanted
 from fake_backend import FakeModel, Faults
 import numpy as np
 import numpy.typing as npt

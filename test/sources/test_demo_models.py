@@ -8,8 +8,8 @@ from edge_seg.backends.opencv import OpenCvBackend
 from edge_seg.core.scores import ConfusionMatrix
 from edge_seg.core.values import DecodedImage
 from edge_seg.models.manifest import load_manifest
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.stopwatch import Stopwatch
 from edge_seg.sources.scene_classes import SCENE_CLASS_COLORS, SCENE_CLASS_NAMES
 from edge_seg.sources.scene_population import SCENE_PERIOD_S
 from edge_seg.sources.scenes import SceneSequence

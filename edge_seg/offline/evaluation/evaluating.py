@@ -23,7 +23,7 @@ from edge_seg.offline.evaluation.scoring import (
     class_scores,
     known,
 )
-from edge_seg.runtime.stats import Stage
+from edge_seg.runtime.frames.stats import Stage
 
 LABELS = 'labels'
 

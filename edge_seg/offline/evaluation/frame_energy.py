@@ -6,7 +6,7 @@ import time
 from edge_seg.core.values import DecodedImage
 from edge_seg.offline.evaluation.running import RunningModel
 from edge_seg.offline.kpi.energy import EnergyCounter, open_counter
-from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.frames.stopwatch import Stopwatch
 
 DURATION_S = 1.0
 """Counters move in steps of up to a tenth of a second."""

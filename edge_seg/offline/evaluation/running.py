@@ -13,13 +13,13 @@ from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import Artifact
 from edge_seg.models.package import ModelPackage
 from edge_seg.offline.evaluation.results import Latency, ModelRun
-from edge_seg.runtime.build_cache import BuildCache
-from edge_seg.runtime.builder import Builder
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions, LoadedModel
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.settings import SegmentationSettings
-from edge_seg.runtime.stats import Stage
-from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.building.build_cache import BuildCache
+from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.stats import Stage
+from edge_seg.runtime.frames.stopwatch import Stopwatch
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions, LoadedModel
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 import numpy as np
 
 WARM_UP_RUNS = 5

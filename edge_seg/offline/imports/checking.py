@@ -10,8 +10,8 @@ from edge_seg.core.values import AnyArray, ModelSpec, OutputKind, TensorSpec
 from edge_seg.errors import CompileFailed, IncompatibleModel, UnsupportedNetwork
 from edge_seg.offline.imports.openvino_files import run_once
 from edge_seg.offline.imports.pytorch import Sample
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.warm_up import warm
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.loading.warm_up import warm
 import numpy as np
 
 TOLERANCE = 1e-3

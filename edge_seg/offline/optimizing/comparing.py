@@ -12,7 +12,7 @@ from edge_seg.offline.evaluation.frames import Frame, FrameSet, good_frames, Pro
 from edge_seg.offline.evaluation.running import running_model, RunningModel, RunOptions
 from edge_seg.offline.evaluation.scoring import class_scores, known, labels_fit
 from edge_seg.offline.optimizing.results import Side
-from edge_seg.runtime.stats import Stage
+from edge_seg.runtime.frames.stats import Stage
 import numpy as np
 
 

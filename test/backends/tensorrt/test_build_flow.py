@@ -11,17 +11,17 @@ from contract import UNDER_TEST
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress
 from edge_seg.backends.tensorrt.engine_key import read_record
-from edge_seg.cli.model_engine import publish_engine
+from edge_seg.cli.model.engine import publish_engine
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import LoadStage, ModelRejected
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, MANIFEST_NAME
 from edge_seg.models.manifest_writer import dump_manifest
 from edge_seg.models.store import ModelStore
-from edge_seg.runtime.build_cache import BuildCache
-from edge_seg.runtime.builder import Builder
-from edge_seg.runtime.candidate import CandidateFactory, CandidateOptions
-from edge_seg.runtime.settings import SegmentationSettings
+from edge_seg.runtime.building.build_cache import BuildCache
+from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions
+from edge_seg.runtime.parameters.settings import SegmentationSettings
 from fake_machine import FakeMachine, ORIN
 from kernel_on_host import fake_nvcc
 import psutil
@@ -333,6 +333,6 @@ def kill_builder() -> None:
     (child,) = (
         child
         for child in psutil.Process().children()
-        if 'edge_seg.runtime.engine_worker' in child.cmdline()
+        if 'edge_seg.runtime.building.engine_worker' in child.cmdline()
     )
     child.kill()

@@ -15,8 +15,8 @@ from edge_seg.core.geometry import GeometryPlan, plan_geometry
 from edge_seg.core.preprocess import Preprocessor
 from edge_seg.core.values import DecodedImage, Size
 from edge_seg.errors import BackendUnavailable, CompileFailed, EdgeSegError, InferenceFailed
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.stopwatch import Stopwatch
 from fake_machine import FakeMachine
 from kernel_on_host import fake_nvcc
 import numpy as np

@@ -10,7 +10,7 @@ from edge_seg.backends.registry import BackendChoice
 from edge_seg.core.values import ArtifactFormat, ModelSpec
 from edge_seg.errors import LoadStage, ModelRejected, NoActiveModel
 from edge_seg.models.manifest import load_manifest
-from edge_seg.runtime.probation import ProbationRules
+from edge_seg.runtime.loading.probation import ProbationRules
 from fake_backend import HEIGHT, WIDTH, write_model
 from fake_machine import FakeMachine
 from fake_plan import FakePlan

@@ -10,7 +10,9 @@ import sys
 BACKENDS = Path(__file__).parents[2] / 'backends'
 sys.path += [str(BACKENDS), str(BACKENDS / 'tensorrt')]
 
-if 'FAKE_TENSORRT' in os.environ and 'edge_seg.runtime.engine_worker' in ' '.join(sys.orig_argv):
+WORKER = 'edge_seg.runtime.building.engine_worker'
+
+if 'FAKE_TENSORRT' in os.environ and WORKER in ' '.join(sys.orig_argv):
     from able_machine import install
     import pytest
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.registry import create
 from edge_seg.core.values import OutputKind
-from edge_seg.runtime.serving import ServingModel
-from edge_seg.runtime.stopwatch import Stopwatch
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.frames.stopwatch import Stopwatch
 from independent_path import KINDS, NEEDED, pictures, RULES, slow_masks, with_rule
 import numpy as np
 import pytest

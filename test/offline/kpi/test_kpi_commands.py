@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge_seg.cli.bench_kpi import record_benchmark
+from edge_seg.cli.bench.kpi import record_benchmark
 from edge_seg.cli.main import main
 from edge_seg.offline.kpi import KpiRun, record
 import pytest

@@ -1,0 +1,1 @@
+"""Benchmarks: processes of their own over DDS, figures, reports."""

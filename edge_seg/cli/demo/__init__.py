@@ -1,0 +1,1 @@
+"""The demo: camera, node and viewer, watched and scored."""

@@ -1,0 +1,114 @@
+"""``edge_seg model profile``: where the time and the memory of a model go."""
+
+from typing import Any
+
+import click
+from edge_seg.cli.model.measure import (
+    frame_progress,
+    frame_request,
+    frames_options,
+    in_words,
+    kpi_option,
+    record_run,
+    run_fields,
+    run_options,
+    step_bar,
+    to_run_options,
+)
+from edge_seg.cli.view import (
+    in_bytes,
+    json_option,
+    show_json,
+    show_pairs,
+    show_table,
+    stores_option,
+)
+from edge_seg.models.layered import LayeredStore
+from edge_seg.offline.evaluation.frames import open_frames
+from edge_seg.offline.evaluation.profiling import profile as profile_model
+from edge_seg.offline.evaluation.results import as_document, ProfileResult
+from edge_seg.offline.kpi import KpiRun
+
+
+@click.command()
+@click.argument('model')
+@frames_options(50)
+@click.option(
+    '--top', type=click.IntRange(0), default=15, show_default=True, help='Layers to show.'
+)
+@run_options
+@kpi_option
+@stores_option
+@json_option
+def profile(
+    model: str, stores: LayeredStore, top: int, kpi: bool, as_json: bool, **settings: Any
+) -> None:
+    """Time MODEL on this machine: stages of the frame path, layers, resident memory."""
+    frames = open_frames(frame_request(settings))
+    options = to_run_options(**settings)
+    with step_bar(model) as move:
+        result = profile_model(
+            stores, model, frames, options=options, progress=frame_progress(move)
+        )
+    if as_json:
+        show_json(as_document(result))
+    else:
+        _show(result, top)
+    record_run(kpi, kpi_run(result))
+
+
+def kpi_run(result: ProfileResult) -> KpiRun:
+    """Make the row of the KPI database."""
+    total = result.stages[-1].latency
+    return KpiRun(
+        kind='profile',
+        **run_fields(result.run),
+        p50_ms=total.p50_ms,
+        p95_ms=total.p95_ms,
+        energy_j=result.energy_j,
+        document=as_document(result),
+    )
+
+
+def _show(result: ProfileResult, top: int) -> None:
+    memory = result.memory
+    resident = (
+        f'{in_bytes(memory.running)}; {in_bytes(memory.before)} before, '
+        f'{in_bytes(memory.sdk)} with the SDK, {in_bytes(memory.loaded)} with the model'
+    )
+    pairs = [
+        ('model', in_words(result.run)),
+        ('frames', f'{result.frames}, {result.data}'),
+        ('loading', f'{result.load_ms:.0f} ms'),
+        ('resident memory', resident),
+    ]
+    show_pairs(pairs)
+    click.echo()
+    rows = [
+        [each.stage, f'{each.latency.p50_ms:.2f}', f'{each.latency.p95_ms:.2f}']
+        for each in result.stages
+    ]
+    show_table(['STAGE', 'MEDIAN MS', '95 % MS'], rows)
+    click.echo()
+    if result.layers_note:
+        click.echo(result.layers_note)
+    _show_layers(result, top)
+
+
+def _show_layers(result: ProfileResult, top: int) -> None:
+    sum_ms = sum(layer.mean_ms or 0.0 for layer in result.layers)
+    rows = [
+        [
+            layer.name,
+            layer.kind,
+            layer.precision,
+            layer.implementation,
+            '-' if layer.mean_ms is None else f'{layer.mean_ms:.3f}',
+            '-' if layer.mean_ms is None else f'{layer.mean_ms / sum_ms:.1%}',
+        ]
+        for layer in result.layers[:top]
+    ]
+    if rows:
+        show_table(['LAYER', 'KIND', 'PRECISION', 'KERNEL', 'MEAN MS', 'SHARE'], rows)
+    if len(result.layers) > top:
+        click.echo(f'{len(result.layers) - top} more layers; --top or --json shows them')

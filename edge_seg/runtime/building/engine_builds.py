@@ -1,0 +1,131 @@
+"""Gives the engine of a model from the cache, and builds it when that is permitted."""
+
+from dataclasses import dataclass, replace
+import logging
+from pathlib import Path
+import threading
+from typing import Literal
+
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.build_progress import BuildProgress, EngineBuilding
+from edge_seg.core.values import ArtifactFormat
+from edge_seg.errors import CompileFailed, NotBuilt
+from edge_seg.models.package import ModelPackage
+from edge_seg.runtime.building.build_cache import BuildCache, cache_key
+from edge_seg.runtime.building.build_worker import BuildRequest
+from edge_seg.runtime.building.engine_child import OnBuild, run_build
+
+logger = logging.getLogger(__name__)
+
+BuildMode = Literal['on_demand', 'never']
+TIMING_CACHE = 'timing_cache'
+_TIMINGS = '.timings'
+"""In the cache's folder; the dot keeps it from being counted and removed as an entry."""
+
+
+def tell_nobody(progress: BuildProgress) -> None:
+    """Ignore how far a build is."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineBuilds:
+    """Engines of one cache.
+
+    Attributes:
+        cache: where they are kept.
+        options: what they are built for.
+        mode: 'never' refuses a model without an engine, naming the command that builds it.
+        cancelled: ends the build under way and refuses further ones.
+        on_build: told how far a build is, in the calling thread.
+    """
+
+    cache: BuildCache
+    options: CompileOptions
+    mode: BuildMode
+    cancelled: threading.Event
+    on_build: OnBuild = tell_nobody
+
+    def engine(self, package: ModelPackage, backend: EngineBuilding, artifact: Path) -> Path:
+        """Give the engine of a model.
+
+        Args:
+            package: the model.
+            backend: what builds and loads it.
+            artifact: the model's file that it is built from; an engine is given back as it is.
+
+        Raises:
+            BackendUnavailable: SDK, driver or device missing.
+            CompileFailed: there is none and none may be built, or the build failed, crashed or
+                was cancelled.
+            IncompatibleModel: the artifact is not what the manifest says.
+            StoreError: the cache cannot be used.
+        """
+        suffix = backend.prebuilt_suffix
+        if artifact.suffix == suffix:
+            return artifact
+        spec = package.manifest.spec
+        options = self.options.for_backend(backend.name)
+        parts = backend.build_key_parts(artifact, spec, options)
+        key = cache_key((package.manifest_sha256, backend.name, *parts))
+        entry = self.cache.entry(key, suffix)
+        problem = self._problem(backend, entry, parts)
+        if not problem:
+            return entry
+        if self.mode == 'never':
+            raise NotBuilt(
+                f'{package.identity} has no {backend.name} engine for this machine ({problem}), '
+                'and building takes minutes',
+                remedy=f'run once: {backend.build_command(package.identity, options)}; '
+                'or set build: on_demand',
+            )
+        with self.cache.building(entry, cancelled=self.cancelled):
+            problem = self._problem(backend, entry, parts)
+            if problem:  # another node may have built it meanwhile
+                if entry.exists():
+                    self.cache.set_aside(entry, problem)
+                self._build(package, backend.name, artifact, entry)
+                self._check_built(backend, entry, parts)
+                self.cache.trim()
+        return entry
+
+    def published(self, package: ModelPackage, backend: EngineBuilding, engine: Path) -> Path:
+        """Give the engine that a model came with, or one for this machine when it is for another.
+
+        Raises:
+            BackendUnavailable, CompileFailed, IncompatibleModel, StoreError: as ``engine``.
+        """
+        network = package.manifest.artifact(ArtifactFormat.ONNX)
+        if network is None:
+            return engine
+        foreign = backend.foreign(engine, self.options.for_backend(backend.name))
+        if not foreign:
+            return engine
+        logger.info('the engine of %s is for another machine: %s', package.identity, foreign)
+        return self.engine(package, backend, package.path_of(network.main))
+
+    def _check_built(self, backend: EngineBuilding, entry: Path, parts: tuple[str, ...]) -> None:
+        """Refuse what a child built from something else than was verified here."""
+        problem = backend.entry_problem(entry, parts)
+        if problem:
+            self.cache.set_aside(entry, problem)
+            raise CompileFailed(
+                problem, remedy='the model was changed while it was built: load it again'
+            )
+
+    def _problem(self, backend: EngineBuilding, entry: Path, parts: tuple[str, ...]) -> str:
+        """Say why the cache has no engine for these key parts; '' when it has one."""
+        if not self.cache.use(entry):
+            return 'none was built'
+        return backend.entry_problem(entry, parts)
+
+    def _build(self, package: ModelPackage, backend: str, artifact: Path, entry: Path) -> None:
+        options = self.options.for_backend(backend)
+        if TIMING_CACHE not in dict(options.extra):
+            timings = (TIMING_CACHE, str(entry.with_name(_TIMINGS)))
+            options = replace(options, extra=(*options.extra, timings))
+        run_build(
+            BuildRequest(backend, package.path, artifact, entry, options),
+            identity=package.identity,
+            cancelled=self.cancelled,
+            on_build=self.on_build,
+        )

@@ -1,0 +1,300 @@
+"""Judges a segmentation node: how well it is, and why there is no mask when there is none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from edge_seg.errors import DropReason
+from edge_seg.runtime.frames.stats import Stage
+from edge_seg.runtime.health.health_inputs import HealthInputs
+from edge_seg.runtime.health.health_values import health_values
+
+__all__ = ['Health', 'HealthInputs', 'Level', 'assess']
+
+LOST_SHARE_TOLERATED = 0.1
+"""Share of frames lost in transport above which the loss is reported."""
+CLOCK_SKEW_TOLERATED_S = 0.1
+CAUSE_LASTS_S = 5.0
+BAD_FRAMES = frozenset(
+    {
+        DropReason.UNSUPPORTED_ENCODING,
+        DropReason.TRUNCATED_DATA,
+        DropReason.ZERO_SIZE,
+        DropReason.ABSURD_SIZE,
+        DropReason.WRONG_STEP,
+        DropReason.UNDECODABLE,
+        DropReason.INTERNAL_ERROR,
+    }
+)
+"""Drops that mean that something is wrong, and not just that the worker is busy."""
+
+
+class Level(IntEnum):
+    """The levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+    STALE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The judgement.
+
+    Attributes:
+        level: severity.
+        message: one line for the operator.
+        values: keys and texts for /diagnostics; see ``health_values``.
+    """
+
+    level: Level
+    message: str
+    values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    level: Level
+    message: str
+    why_no_mask: str = ''
+
+
+_Rule = Callable[[HealthInputs], _Verdict | None]
+
+
+def _no_mask(level: Level, message: str) -> _Verdict:
+    return _Verdict(level, message, message)
+
+
+def _finalized(inputs: HealthInputs) -> _Verdict | None:
+    return _no_mask(Level.STALE, 'shut down') if inputs.state == 'finalized' else None
+
+
+def _not_configured(inputs: HealthInputs) -> _Verdict | None:
+    if inputs.state != 'unconfigured':
+        return None
+    if inputs.load_error:
+        return _no_mask(Level.ERROR, f'not configured: {inputs.load_error}')
+    return _Verdict(Level.OK, 'unconfigured', 'the node waits to be configured and activated')
+
+
+def _not_active(inputs: HealthInputs) -> _Verdict | None:
+    if inputs.state == 'active':
+        return None
+    return _Verdict(Level.OK, inputs.state, f'the node is {inputs.state}: activate it')
+
+
+def _no_model(inputs: HealthInputs) -> _Verdict | None:
+    if inputs.model:
+        return None
+    if inputs.loading:
+        return _no_mask(Level.WARN, f'no model yet: loading {inputs.loading}')
+    return _no_mask(Level.ERROR, f'no model: {inputs.load_error or "none was loaded"}')
+
+
+def _inference_fails(inputs: HealthInputs) -> _Verdict | None:
+    in_a_row = inputs.statistics.errors_in_a_row
+    if in_a_row < inputs.max_inference_errors:
+        return None
+    error = inputs.statistics.last_error
+    cause = f': {error.text}' if error else ''
+    return _no_mask(Level.ERROR, f'inference failed {in_a_row} times in a row{cause}')
+
+
+def _incompatible(inputs: HealthInputs) -> _Verdict | None:
+    if not inputs.incompatible_publishers:
+        return None
+    message = (
+        f'{", ".join(inputs.incompatible_publishers)} offers best_effort on {inputs.topic}, '
+        f'{inputs.reliability} is requested; set image_qos to auto or best_effort'
+    )
+    if inputs.statistics.recent_in:
+        return _Verdict(Level.WARN, message)
+    return _no_mask(Level.ERROR, message)
+
+
+def _nobody_publishes(inputs: HealthInputs) -> _Verdict | None:
+    if inputs.publishers:
+        return None
+    return _no_mask(
+        Level.WARN,
+        f'nothing publishes on {inputs.topic}; start the camera, or remap the topic image to its',
+    )
+
+
+def _no_frames(inputs: HealthInputs) -> _Verdict | None:
+    if inputs.idle or inputs.silent_s < inputs.frame_timeout_s:
+        return None
+    message = f'no frame on {inputs.topic} for {inputs.silent_s:.1f} s'
+    if inputs.statistics.lost_recent:
+        message += f', {inputs.statistics.lost_recent} lost in transport'
+    if inputs.large_frames_pass:
+        return _no_mask(Level.WARN, f'{message}; see whether the camera works')
+    if inputs.reliability == 'best_effort':
+        message += '; best-effort frames above 512 KiB get lost with default settings'
+    return _no_mask(Level.WARN, f'{message}; see whether the camera works, or {_profile(inputs)}')
+
+
+def _all_dropped(inputs: HealthInputs) -> _Verdict | None:
+    statistics = inputs.statistics
+    if inputs.idle or statistics.recent_out or not statistics.recent_in:
+        return None
+    # Over-rate frames are dropped by intent, and max_rate_hz may be below one mask per window.
+    counts = [drop for drop in statistics.drops if drop.reason is not DropReason.OVER_RATE]
+    worst = max(counts, key=lambda drop: drop.recent, default=None)
+    if worst is None or not worst.recent:
+        return None
+    if worst.reason is DropReason.STALE:
+        return _no_mask(Level.WARN, _stale(inputs))
+    if worst.reason is DropReason.SUPERSEDED:
+        return _no_mask(Level.WARN, _stuck(inputs))
+    return _no_mask(Level.WARN, f'every frame is dropped: {worst.reason.value}{_cause(inputs)}')
+
+
+def _stuck(inputs: HealthInputs) -> str:
+    ago_s = inputs.statistics.last_mask_ago_s
+    since_s = inputs.listening_for_s if ago_s is None else ago_s
+    return (
+        f'no mask for {since_s:.1f} s while frames arrive: the inference hangs or is far too slow'
+    )
+
+
+def _stale(inputs: HealthInputs) -> str:
+    message = f'every frame is stale: its stamp is more than {inputs.max_age_s:g} s old here'
+    if inputs.use_sim_time:
+        return f'{message}; use_sim_time is true: see whether the camera stamps by /clock too'
+    return (
+        f'{message}; synchronise the clocks of the machines, set use_sim_time when the camera '
+        'stamps by /clock, or raise max_age_s'
+    )
+
+
+def _candidate_refused(inputs: HealthInputs) -> _Verdict | None:
+    if not inputs.load_error:
+        return None
+    return _Verdict(
+        Level.WARN, f'{inputs.model} serves on, a model was refused: {inputs.load_error}'
+    )
+
+
+def _idle(inputs: HealthInputs) -> _Verdict | None:
+    return _no_mask(Level.OK, 'idle: nobody subscribes') if inputs.idle else None
+
+
+def _lost_in_transport(inputs: HealthInputs) -> _Verdict | None:
+    lost, arrived = inputs.statistics.lost_recent, inputs.statistics.recent_in
+    if lost <= LOST_SHARE_TOLERATED * (lost + arrived):
+        return None
+    remedy = 'publish smaller or fewer frames' if inputs.large_frames_pass else _profile(inputs)
+    return _Verdict(
+        Level.WARN,
+        f'{lost} of {lost + arrived} frames on {inputs.topic} lost in transport; {remedy}',
+    )
+
+
+def _slow_path(inputs: HealthInputs) -> _Verdict | None:
+    limit = inputs.segment_bytes
+    if limit is None or inputs.frame_bytes <= limit:
+        return None
+    remedy = _profile(inputs)
+    if inputs.large_frames_pass:
+        remedy = 'raise segment_size in the Fast DDS profile of camera and segmentation'
+    return _Verdict(
+        Level.WARN,
+        f'frames of {inputs.frame_bytes >> 10} KiB on {inputs.topic} come in fragments, which is '
+        f'slow: the shared memory for them has {limit >> 10} KiB; {remedy}',
+    )
+
+
+def _profile(inputs: HealthInputs) -> str:
+    return (
+        'start camera and segmentation with the Fast DDS profile of this package '
+        f'({inputs.profile_variable}=.../edge_seg/config/fastdds_camera.xml)'
+    )
+
+
+def _hot(inputs: HealthInputs) -> _Verdict | None:
+    message = f'rate lowered by thermal_rate_hz: {inputs.heat}'
+    return _Verdict(Level.WARN, message) if inputs.heat else None
+
+
+def _bad_frames(inputs: HealthInputs) -> _Verdict | None:
+    bad = [d for d in inputs.statistics.drops if d.reason in BAD_FRAMES and d.recent]
+    if not bad:
+        return None
+    reasons = ', '.join(f'{drop.recent} {drop.reason.value}' for drop in bad)
+    return _Verdict(Level.WARN, f'frames are dropped: {reasons}{_cause(inputs)}')
+
+
+def _inference_errors(inputs: HealthInputs) -> _Verdict | None:
+    errors = [
+        d for d in inputs.statistics.drops if d.reason is DropReason.INFERENCE_ERROR and d.recent
+    ]
+    return _Verdict(Level.WARN, f'inference fails at times{_cause(inputs)}') if errors else None
+
+
+def _future_stamps(inputs: HealthInputs) -> _Verdict | None:
+    for latency in inputs.statistics.latencies:
+        if latency.stage is Stage.AGE and latency.p50_s < -CLOCK_SKEW_TOLERATED_S:
+            return _Verdict(
+                Level.WARN,
+                f'frames are stamped {-latency.p50_s:.2f} s in the future; synchronise the clocks'
+                ', or set use_sim_time on camera and segmentation alike',
+            )
+    return None
+
+
+def _no_mask_yet(inputs: HealthInputs) -> _Verdict | None:
+    if inputs.statistics.recent_out:
+        return None
+    which = 'next' if inputs.statistics.masks_out else 'first'
+    what = 'mask' if inputs.statistics.recent_in else 'frame'
+    return _no_mask(Level.OK, f'waiting for the {which} {what}')
+
+
+def _segmenting(inputs: HealthInputs) -> _Verdict:
+    message = f'segmenting at {inputs.statistics.rate_out_hz:.1f} Hz with {inputs.model}'
+    if inputs.report is not None:
+        message += f' on {inputs.report.backend} {inputs.report.device.split(" (")[0]}'
+    return _Verdict(Level.OK, message)
+
+
+def _cause(inputs: HealthInputs) -> str:
+    """Name the newest error, unless it is too old to be the cause of what happens now."""
+    error = inputs.statistics.last_error
+    return f': {error.text}' if error is not None and error.ago_s <= CAUSE_LASTS_S else ''
+
+
+# In this order: what keeps masks from coming before what only spoils them, so that the first
+# line that an operator reads is the one to act on.
+_RULES: tuple[_Rule, ...] = (
+    _finalized,
+    _not_configured,
+    _not_active,
+    _no_model,
+    _inference_fails,
+    _incompatible,
+    _nobody_publishes,
+    _no_frames,
+    _all_dropped,
+    _candidate_refused,
+    _idle,
+    _lost_in_transport,
+    _bad_frames,
+    _inference_errors,
+    _future_stamps,
+    _hot,
+    _slow_path,
+    _no_mask_yet,
+)
+
+
+def assess(inputs: HealthInputs) -> Health:
+    """Judge; the first rule of the table that applies wins, none means that all is well."""
+    verdict = next(
+        (verdict for rule in _RULES if (verdict := rule(inputs)) is not None),
+        _segmenting(inputs),
+    )
+    values = (*health_values(inputs), ('why_no_mask', verdict.why_no_mask))
+    return Health(verdict.level, verdict.message, values)

@@ -1,0 +1,270 @@
+"""Makes a model that can serve from a name, stage by stage, or says which stage refused it."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+import threading
+from typing import Protocol
+
+from edge_seg.backends.base import CompiledModel, CompileOptions
+from edge_seg.backends.registry import AUTO, BackendChoice, choose, Rejected
+from edge_seg.core.values import ArtifactFormat, Size
+from edge_seg.errors import (
+    BackendUnavailable,
+    CompileFailed,
+    EdgeSegError,
+    LoadStage,
+    ModelRejected,
+    NotBuilt,
+    PrebuiltUnusable,
+)
+from edge_seg.models.layered import LayeredStore
+from edge_seg.models.package import ModelPackage, verify_artifacts
+from edge_seg.models.signature import check_signature, SignaturePolicy
+from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.frames.feeding import PreprocessMode
+from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.loading.golden import check_golden
+from edge_seg.runtime.loading.memory import check_fits
+from edge_seg.runtime.loading.warm_up import no_pause, noise, Pause, warm, WarmUp
+
+OnStage = Callable[[LoadStage], None]
+
+
+class ChooseBackend(Protocol):
+    """The signature of ``registry.choose``."""
+
+    def __call__(
+        self, requested: str, formats: Collection[ArtifactFormat], *, without: Collection[str]
+    ) -> BackendChoice:
+        """Pick the backend for a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateOptions:
+    """How candidates are made.
+
+    Attributes:
+        backend: 'auto' or the name of a backend.
+        compile: device, threads, precision.
+        warmup_runs: inferences before a model may serve; the first one is slow everywhere.
+        signatures: which signatures are asked for.
+        preprocess: where images are preprocessed.
+    """
+
+    backend: str
+    compile: CompileOptions
+    warmup_runs: int
+    signatures: SignaturePolicy = SignaturePolicy()
+    preprocess: PreprocessMode = 'cpu'
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A model that is verified and built, and takes no memory yet.
+
+    Attributes:
+        package: the model.
+        choice: backend it was built for.
+        file: what the backend loads.
+    """
+
+    package: ModelPackage
+    choice: BackendChoice
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that passed every stage before the swap.
+
+    Attributes:
+        package: where it came from.
+        model: what runs.
+        choice: its backend, and why others were not taken.
+        warm_up: what warming up measured.
+    """
+
+    package: ModelPackage
+    model: ServingModel
+    choice: BackendChoice
+    warm_up: WarmUp
+
+
+class CandidateFactory:
+    """Takes models through the stages before the swap. One thread at a time.
+
+    Args:
+        store: where names are looked up.
+        options: backend, device, warm-up, signatures.
+        builder: compiles ahead in a child process; None compiles in this process.
+        pause: called before whatever takes the processor for milliseconds; returns when the
+            frames in service leave it free.
+        choose_backend: replaced in tests.
+    """
+
+    def __init__(
+        self,
+        store: LayeredStore,
+        options: CandidateOptions,
+        builder: Builder | None = None,
+        *,
+        pause: Pause = no_pause,
+        choose_backend: ChooseBackend = choose,
+    ) -> None:
+        self._store = store
+        self._pause = pause
+        self._cancelled = threading.Event()
+        self._options = options
+        self._builder = builder
+        self._choose = choose_backend
+
+    @property
+    def backend_is_free(self) -> bool:
+        """True when the backend is chosen here, not named by the operator."""
+        return self._options.backend == AUTO
+
+    def resolve(self, request: str) -> ModelPackage:
+        """Find the model that ``request`` names and judge its signature; reads no artifact.
+
+        Raises:
+            ModelRejected: at RESOLVE or VERIFY.
+        """
+        with _stage(LoadStage.RESOLVE):
+            package = self._store.resolve(request)
+        with _stage(LoadStage.VERIFY):
+            check_signature(package, self._options.signatures)
+        return package
+
+    def reference(self, package: ModelPackage) -> str:
+        """Give the text that ``resolve`` turns into this package again."""
+        return self._store.reference(package)
+
+    def prepare(
+        self, package: ModelPackage, *, on_stage: OnStage, without: tuple[str, ...] = ()
+    ) -> Prepared:
+        """Verify a model's files and build it.
+
+        Args:
+            package: what ``resolve`` gave.
+            on_stage: told of each stage as it begins.
+            without: backends that are known not to work, passed over when the choice is free.
+
+        Raises:
+            ModelRejected: at VERIFY or BUILD.
+        """
+        with _stage(LoadStage.VERIFY, on_stage):
+            verify_artifacts(package)
+        with _stage(LoadStage.BUILD, on_stage):
+            return self._build(package, without)
+
+    def bring_up(
+        self, prepared: Prepared, *, camera: Size | None, on_stage: OnStage
+    ) -> LoadedModel:
+        """Load, check and warm a prepared model.
+
+        Args:
+            prepared: what ``prepare`` gave.
+            camera: present size of the camera image, for the warm-up; None when unknown.
+            on_stage: told of each stage as it begins.
+
+        Raises:
+            ModelRejected: at LOAD, CHECK or WARM; nothing stays loaded.
+        """
+        package = prepared.package
+        spec = package.manifest.spec
+        with ExitStack() as undo:
+            with _stage(LoadStage.LOAD, on_stage):
+                in_use = undo.enter_context(ExitStack())
+                in_use.enter_context(self._store.in_use(package))
+                check_fits(prepared.file, package.identity)
+                self._take_turn()
+                compiled = self._compile(prepared)
+                undo.callback(compiled.close)
+            with _stage(LoadStage.CHECK, on_stage):
+                sha256 = package.manifest_sha256
+                model = ServingModel(
+                    spec,
+                    compiled,
+                    sha256=sha256,
+                    on_close=in_use.close,
+                    preprocess=self._options.preprocess,
+                )
+            with _stage(LoadStage.WARM, on_stage):
+                size, runs = camera or spec.input.size, self._options.warmup_runs
+                if camera is not None or self._options.preprocess == 'gpu':
+                    model.settle(noise(size))
+                warm_up = warm(model, size, runs=runs, pause=self._take_turn)
+                self._take_turn()
+                check_golden(package, model)
+            undo.pop_all()
+        return LoadedModel(package, model, prepared.choice, warm_up)
+
+    def cancel(self) -> None:
+        """Give up the candidate under way, and every later one."""
+        self._cancelled.set()
+        if self._builder is not None:
+            self._builder.cancel()
+
+    def _take_turn(self) -> None:
+        if self._cancelled.is_set():
+            raise CompileFailed('loading was cancelled')
+        self._pause()
+
+    def _build(self, package: ModelPackage, without: tuple[str, ...]) -> Prepared:
+        """Choose a backend and build for it; a free choice passes over one without an engine."""
+        formats = [artifact.format for artifact in package.manifest.artifacts]
+        choice = self._choose(self._options.backend, formats, without=without)
+        if self._builder is None:
+            return Prepared(package, choice, package.artifact_for([choice.artifact_format]))
+        try:
+            return Prepared(package, choice, self._builder.prebuilt(package, choice))
+        except NotBuilt as missing:
+            if not self.backend_is_free:
+                raise
+            passed_over = Rejected(choice.backend.name, str(missing))
+            try:
+                other = self._build(package, (*without, choice.backend.name))
+            except BackendUnavailable:
+                raise missing from None  # what would help is to build it
+        rejected = [r for r in other.choice.rejected if r.name != passed_over.name]
+        choice = replace(other.choice, rejected=(passed_over, *rejected))
+        return replace(other, choice=choice)
+
+    def _compile(self, prepared: Prepared) -> CompiledModel:
+        backend, spec = prepared.choice.backend, prepared.package.manifest.spec
+        options = self._options.compile.for_backend(backend.name)
+        artifact = prepared.package.artifact_for([prepared.choice.artifact_format])
+        try:
+            return backend.compile_model(prepared.file, spec, options)
+        except PrebuiltUnusable as failure:
+            if self._builder is None or prepared.file == artifact:
+                raise
+            # A damaged or outdated cache entry is no fault of the model: build it once more. Any
+            # other refusal, as for want of memory, would only be met again after minutes.
+            self._builder.discard(prepared.file, str(failure))
+            again = self._rebuilt(prepared, failure)
+        return backend.compile_model(again, spec, options)
+
+    def _rebuilt(self, prepared: Prepared, failure: PrebuiltUnusable) -> Path:
+        assert self._builder is not None
+        try:
+            return self._builder.prebuilt(prepared.package, prepared.choice)
+        except NotBuilt as missing:
+            raise NotBuilt(failure.met, remedy=missing.remedy) from failure
+
+
+@contextmanager
+def _stage(stage: LoadStage, on_stage: OnStage | None = None) -> Iterator[None]:
+    """Give errors inside the block the name of the stage."""
+    if on_stage is not None:
+        on_stage(stage)
+    try:
+        yield
+    except ModelRejected:
+        raise
+    except EdgeSegError as error:
+        raise ModelRejected(
+            stage, error.met, expected=error.expected, remedy=error.remedy
+        ) from error

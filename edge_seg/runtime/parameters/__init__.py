@@ -1,0 +1,1 @@
+"""The tables of parameters, and the settings read from them."""
