@@ -1,1 +1,1 @@
-"""The edge_seg command line, one module per command."""
+"""The edge_seg command line: bench, demo, kpi, model."""
