@@ -13,6 +13,7 @@ import signal
 import sys
 from typing import Any, cast
 
+import edge_seg
 from edge_seg.backends.base import CompileOptions, PrebuildingBackend
 from edge_seg.backends.registry import create
 from edge_seg.errors import EdgeSegError
@@ -20,6 +21,13 @@ from edge_seg.models.package import open_package
 
 NICENESS = 10
 PR_SET_PDEATHSIG = 1
+
+
+def child_environment() -> dict[str, str]:
+    """Give the environment in which a child finds the edge_seg that this process runs."""
+    source = str(Path(edge_seg.__file__).resolve().parents[1])
+    path = (source, os.environ.get('PYTHONPATH', ''))
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, path))}
 
 
 @dataclass(frozen=True, slots=True)

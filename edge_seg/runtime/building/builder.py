@@ -1,6 +1,5 @@
 """Compiles models ahead, in a child process, into the cache."""
 
-import os
 from pathlib import Path
 import subprocess
 import sys
@@ -13,12 +12,11 @@ from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import CompileFailed
 from edge_seg.models.store import ModelPackage
 from edge_seg.runtime.building.build_cache import BuildCache, cache_key
-from edge_seg.runtime.building.build_worker import BuildAnswer, BuildRequest
+from edge_seg.runtime.building.build_worker import BuildAnswer, BuildRequest, child_environment
 from edge_seg.runtime.building.engine_builds import BuildMode, EngineBuilds, tell_nobody
 from edge_seg.runtime.building.engine_child import OnBuild
 
 WATCH_S = 0.2
-SOURCE_ROOT = Path(__file__).resolve().parents[2]
 
 
 class Builder:
@@ -103,19 +101,13 @@ class Builder:
         )
 
     def _run(self, request: BuildRequest, identity: str) -> None:
-        environment = {
-            **os.environ,
-            'PYTHONPATH': os.pathsep.join(
-                filter(None, (str(SOURCE_ROOT), os.environ.get('PYTHONPATH', '')))
-            ),
-        }
         with subprocess.Popen(
             [sys.executable, '-m', 'edge_seg.runtime.building.build_worker'],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=child_environment(),
         ) as child:
             output, errors = self._watch(child, request.to_json() + '\n', identity)
         answer = _answer(output, errors, child.returncode, identity)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 import json
 import os
-from pathlib import Path
 import selectors
 import subprocess
 import sys
@@ -13,11 +12,10 @@ from typing import IO
 
 from edge_seg.backends.build_progress import BuildProgress
 from edge_seg.errors import CompileFailed
-from edge_seg.runtime.building.build_worker import BuildAnswer, BuildRequest
+from edge_seg.runtime.building.build_worker import BuildAnswer, BuildRequest, child_environment
 from edge_seg.runtime.building.engine_worker import ANSWER, PROGRESS
 
 WORKER = 'edge_seg.runtime.building.engine_worker'
-SOURCE_ROOT = Path(__file__).resolve().parents[2]
 WATCH_S = 0.2
 CANCEL_GRACE_S = 5.0
 """How long a build may take to stop by itself: TensorRT asks between two steps only."""
@@ -56,13 +54,12 @@ def run_build(
 
 
 def _started(errors: IO[bytes]) -> 'subprocess.Popen[bytes]':
-    path = filter(None, (str(SOURCE_ROOT), os.environ.get('PYTHONPATH', '')))
     return subprocess.Popen(
         [sys.executable, '-m', WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,  # a file: a pipe that nobody reads would fill and stop the child
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(path)},
+        env=child_environment(),
     )
 
 
