@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_seg.backends.gpu_reading import GpuReading
+from edge_seg.backends.sysfs import read_number, read_text
 from edge_seg.errors import BackendUnavailable
 
 # Folders of the GPU, by Jetson: Orin (gpu.0 or 17000000.gpu), Xavier (17000000.gv11b),
@@ -28,7 +29,7 @@ class Jetson:
     def __init__(self, root: Path = Path('/')) -> None:
         self._root = root
         # Other boards have a devfreq GPU too, which means other things by its load.
-        if 'nvidia,tegra' not in _text(root / 'proc' / 'device-tree' / 'compatible'):
+        if 'nvidia,tegra' not in read_text(root / 'proc' / 'device-tree' / 'compatible'):
             raise BackendUnavailable('this is no Jetson')
         devices = root / 'sys' / 'class' / 'devfreq'
         found = sorted(p for pattern in _DEVFREQ for p in _matching(devices, pattern))
@@ -39,9 +40,9 @@ class Jetson:
     def read(self) -> GpuReading:
         """Read everything; what this Jetson does not tell is None."""
         used, total = self._memory()
-        load = _number(self._gpu / 'device' / 'load')
-        clock = _number(self._gpu / 'cur_freq')
-        limit = _number(self._gpu / 'max_freq')
+        load = read_number(self._gpu / 'device' / 'load')
+        clock = read_number(self._gpu / 'cur_freq')
+        limit = read_number(self._gpu / 'max_freq')
         return GpuReading(
             self._name(),
             used,
@@ -57,11 +58,11 @@ class Jetson:
         """Do nothing: no file stays open."""
 
     def _name(self) -> str:
-        text = _text(self._root / 'proc' / 'device-tree' / 'model')
+        text = read_text(self._root / 'proc' / 'device-tree' / 'model')
         return text.rstrip('\0') or 'Jetson'
 
     def _memory(self) -> tuple[float | None, float | None]:
-        lines = _text(self._root / 'proc' / 'meminfo').splitlines()
+        lines = read_text(self._root / 'proc' / 'meminfo').splitlines()
         sizes = {line.partition(':')[0]: line.split()[1] for line in lines if ':' in line}
         try:
             total = int(sizes['MemTotal']) / _KIB
@@ -71,9 +72,9 @@ class Jetson:
 
     def _temperature(self) -> float | None:
         for zone in _matching(self._root / 'sys' / 'class' / 'thermal', 'thermal_zone*'):
-            if _text(zone / 'type').lower() in _GPU_ZONES:
+            if read_text(zone / 'type').lower() in _GPU_ZONES:
                 # The zone of a GPU that is powered down answers with an error.
-                degrees = _number(zone / 'temp')
+                degrees = read_number(zone / 'temp')
                 return None if degrees is None else degrees / 1000.0
         return None
 
@@ -82,10 +83,10 @@ class Jetson:
         for monitor in _matching(self._root / 'sys' / 'class' / 'hwmon', 'hwmon*'):
             for label in _matching(monitor, 'in*_label'):
                 number = label.name[len('in') : -len('_label')]
-                volts = _number(monitor / f'in{number}_input')
-                amperes = _number(monitor / f'curr{number}_input')
+                volts = read_number(monitor / f'in{number}_input')
+                amperes = read_number(monitor / f'curr{number}_input')
                 if volts is not None and amperes is not None:
-                    rails[_text(label)] = volts * amperes / 1e6  # mV x mA
+                    rails[read_text(label)] = volts * amperes / 1e6  # mV x mA
         return next((rails[name] for name in _RAILS if name in rails), None)
 
 
@@ -94,17 +95,3 @@ def _matching(folder: Path, pattern: str) -> Iterator[Path]:
         yield from sorted(folder.glob(pattern))
     except OSError:
         return
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text('utf-8', errors='replace').strip()
-    except OSError:
-        return ''
-
-
-def _number(path: Path) -> float | None:
-    try:
-        return float(_text(path))
-    except ValueError:
-        return None

@@ -9,6 +9,7 @@ import time
 from typing import Protocol
 
 from edge_seg.backends.nvml_reading import Nvml
+from edge_seg.backends.sysfs import read_number, read_text
 from edge_seg.errors import BackendUnavailable
 
 SYSFS = Path('/sys')
@@ -47,9 +48,9 @@ class Rapl:
     def __init__(self, sysfs: Path = SYSFS) -> None:
         # intel-rapl:0 is a package, intel-rapl:0:1 a part of it; AMD has the same names.
         zones = sorted((sysfs / 'class' / 'powercap').glob('intel-rapl:[0-9]*'))
-        named = [(zone, _text(zone / 'name')) for zone in zones if zone.name.count(':') == 1]
+        named = [(zone, read_text(zone / 'name')) for zone in zones if zone.name.count(':') == 1]
         self._zones = [zone for zone, name in named if name.startswith('package')]
-        self._last = [_number(zone / 'energy_uj') for zone in self._zones]
+        self._last = [read_number(zone / 'energy_uj') for zone in self._zones]
         self._total_uj = 0.0
         if not self._zones or None in self._last:
             raise BackendUnavailable(
@@ -60,12 +61,12 @@ class Rapl:
     def joules(self) -> float | None:
         """Return the count; a counter that went round is set right once a round."""
         for index, zone in enumerate(self._zones):
-            now, before = _number(zone / 'energy_uj'), self._last[index]
+            now, before = read_number(zone / 'energy_uj'), self._last[index]
             if now is None or before is None:
                 return None
             step = now - before
             if step < 0:
-                step += _number(zone / 'max_energy_range_uj') or 0.0
+                step += read_number(zone / 'max_energy_range_uj') or 0.0
             self._last[index] = now
             self._total_uj += step
         return self._total_uj * _MICRO
@@ -90,9 +91,9 @@ class Ina:
     ) -> None:
         monitors = sorted((sysfs / 'class' / 'hwmon').glob('hwmon*'))
         rails = {
-            _text(label): (monitor, label.name[len('in') : -len('_label')])
+            read_text(label): (monitor, label.name[len('in') : -len('_label')])
             for monitor in monitors
-            if _text(monitor / 'name').startswith('ina3221')
+            if read_text(monitor / 'name').startswith('ina3221')
             for label in sorted(monitor.glob('in*_label'))
             if (monitor / f'curr{label.name[len("in") : -len("_label")]}_input').exists()
         }
@@ -134,8 +135,8 @@ class Ina:
     def _power(self) -> float | None:
         total = 0.0
         for monitor, number in self._rails:
-            millivolts = _number(monitor / f'in{number}_input')
-            milliamperes = _number(monitor / f'curr{number}_input')
+            millivolts = read_number(monitor / f'in{number}_input')
+            milliamperes = read_number(monitor / f'curr{number}_input')
             if millivolts is None or milliamperes is None:
                 return None
             total += millivolts * milliamperes * _MICRO
@@ -224,17 +225,3 @@ def open_counter(backend: str, *, sysfs: Path = SYSFS) -> EnergyCounter | None:
         except BackendUnavailable:
             continue
     return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text('utf-8', errors='replace').strip()
-    except OSError:
-        return ''
-
-
-def _number(path: Path) -> float | None:
-    try:
-        return float(_text(path))
-    except ValueError:
-        return None

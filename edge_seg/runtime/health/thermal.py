@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_seg.backends.sysfs import read_number, read_text
+
 COOLER_C = 5.0
 """How far below its trip point a zone must come to count as cool again."""
 _THROTTLES = 'passive'  # type of the trip points at which the kernel lowers clocks
@@ -67,22 +69,13 @@ def _zones(folder: Path) -> Iterator[_Zone]:
         trips = [
             _degrees(kind.with_name(kind.name.replace('_type', '_temp')))
             for kind in sorted(zone.glob('trip_point_*_type'))
-            if _text(kind) == _THROTTLES
+            if read_text(kind) == _THROTTLES
         ]
         known = [trip_c for trip_c in trips if trip_c is not None and trip_c > 0.0]
         if known:
-            yield _Zone(_text(zone / 'type') or zone.name, zone / 'temp', min(known))
+            yield _Zone(read_text(zone / 'type') or zone.name, zone / 'temp', min(known))
 
 
 def _degrees(path: Path) -> float | None:
-    try:
-        return int(_text(path)) / 1000.0
-    except ValueError:  # a zone that is powered down answers with an error
-        return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text('ascii', errors='replace').strip()
-    except OSError:
-        return ''
+    millidegrees = read_number(path)
+    return None if millidegrees is None else millidegrees / 1000.0
