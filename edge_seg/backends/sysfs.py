@@ -1,4 +1,4 @@
-"""Values that the kernel shows as small files, in /sys and /proc; what is not there is not there."""
+"""Values that the kernel shows as small files in /sys and /proc."""
 
 from pathlib import Path
 
