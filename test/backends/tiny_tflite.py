@@ -1,5 +1,7 @@
-"""A tiny TFLite file, written field by field: the format's own tools need TensorFlow."""
+"""Tiny TFLite files, written field by field: the format's own tools need TensorFlow."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import flatbuffers
@@ -9,35 +11,85 @@ from tiny_models import TinyModel
 # Field numbers and codes of
 # https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/schema/schema.fbs
 _CONV_2D = 3
+_DEQUANTIZE = 6
+_CUSTOM = 32
 _CONV_2D_OPTIONS = 1
 _PADDING_VALID = 1
 _SCHEMA_VERSION = 3
+_TYPES = {'float32': 0, 'float16': 1}
+_FIRST_WITH_HALVES = 3  # versions of DEQUANTIZE
 
 
-def save_tflite(model: TinyModel, path: Path) -> Path:
-    """Write a model of NHWC layout and float32 as TFLite."""
+@dataclass(frozen=True)
+class _Tensor:
+    name: str
+    shape: Sequence[int]
+    data: np.ndarray | None = None
+    dtype: str = 'float32'
+
+
+@dataclass(frozen=True)
+class _Operator:
+    code: int
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    custom: str = ''
+
+
+def save_tflite(model: TinyModel, path: Path, *, half: bool = False) -> Path:
+    """Write a model of NHWC layout and float32 as TFLite.
+
+    Args:
+        model: the model.
+        path: the file.
+        half: store the weights in float16, as TFLite's post-training quantisation does.
+    """
     assert model.input_layout == model.output_layout == 'NHWC'
     kernel, bias = model.weights
     height, width, channels = model.size.height, model.size.width, kernel.shape[1]
+    weights = [len(bias), 1, 1, channels]
+    tensors = [
+        _Tensor('image', [1, height, width, channels]),
+        _Tensor('kernel', weights, None if half else np.ascontiguousarray(kernel)),
+        _Tensor('bias', [len(bias)], bias),
+        _Tensor('scores', [1, height, width, len(bias)]),
+    ]
+    operators = [_Operator(_CONV_2D, [0, 1, 2], [3])]
+    if half:
+        tensors.append(_Tensor('halves', weights, kernel.astype(np.float16), 'float16'))
+        operators.insert(0, _Operator(_DEQUANTIZE, [4], [1]))
+    return _save(tensors, operators, path)
+
+
+def save_custom_tflite(name: str, kernel: np.ndarray, bias: np.ndarray, path: Path) -> Path:
+    """Write a file with one custom operator, which makes a 12x8 image twice as large.
+
+    Args:
+        name: of the operator.
+        kernel: float32, shape (channels out, 2, 2, channels in).
+        bias: float32, shape (channels out,).
+        path: the file.
+    """
+    tensors = [
+        _Tensor('image', [1, 8, 12, kernel.shape[3]]),
+        _Tensor('kernel', kernel.shape, kernel),
+        _Tensor('bias', bias.shape, bias),
+        _Tensor('scores', [1, 16, 24, len(bias)]),
+    ]
+    return _save(tensors, [_Operator(_CUSTOM, [0, 1, 2], [3], name)], path)
+
+
+def _save(tensors: Sequence[_Tensor], operators: Sequence[_Operator], path: Path) -> Path:
+    """Write a graph from the first tensor to the one called scores."""
     builder = flatbuffers.Builder(1024)
+    contents = [np.zeros(0, 'f4'), *(each.data for each in tensors if each.data is not None)]
     buffers = [
         _table(builder, (0, 'ref', builder.CreateNumpyVector(data.view(np.uint8).ravel())))
-        for data in (np.zeros(0, 'f4'), np.ascontiguousarray(kernel), bias)
+        for data in (np.ascontiguousarray(each) for each in contents)
     ]
-    shapes = {
-        'image': ([1, height, width, channels], 0),
-        'kernel': ([len(bias), 1, 1, channels], 1),
-        'bias': ([len(bias)], 2),
-        'scores': ([1, height, width, len(bias)], 0),
-    }
-    tensors = []
-    for name, (shape, buffer) in shapes.items():
-        axes = builder.CreateNumpyVector(np.array(shape, 'i4'))
-        text = builder.CreateString(name)
-        tensors.append(_table(builder, (0, 'ref', axes), (2, 'u32', buffer), (3, 'ref', text)))
-    subgraph = _subgraph(builder, tensors)
-    code = _table(builder, (0, 'i8', _CONV_2D), (2, 'i32', 1), (3, 'i32', _CONV_2D))
-    parts = [_vector(builder, each) for each in ([code], [subgraph], buffers)]
+    codes = [_code(builder, each) for each in operators]
+    subgraph = _subgraph(builder, tensors, operators)
+    parts = [_vector(builder, each) for each in (codes, [subgraph], buffers)]
     root = _table(
         builder,
         (0, 'u32', _SCHEMA_VERSION),
@@ -50,26 +102,49 @@ def save_tflite(model: TinyModel, path: Path) -> Path:
     return path
 
 
-def _subgraph(builder: flatbuffers.Builder, tensors: list[int]) -> int:
-    options = _table(builder, (0, 'i8', _PADDING_VALID), (1, 'i32', 1), (2, 'i32', 1))
-    inputs = builder.CreateNumpyVector(np.array([0, 1, 2], 'i4'))
-    outputs = builder.CreateNumpyVector(np.array([3], 'i4'))
-    operator = _table(
-        builder,
-        (1, 'ref', inputs),
-        (2, 'ref', outputs),
-        (3, 'u8', _CONV_2D_OPTIONS),
-        (4, 'ref', options),
-    )
-    graph_inputs = builder.CreateNumpyVector(np.array([0], 'i4'))
-    graph_outputs = builder.CreateNumpyVector(np.array([3], 'i4'))
+def _code(builder: flatbuffers.Builder, operator: _Operator) -> int:
+    fields = [(0, 'i8', operator.code), (2, 'i32', 1), (3, 'i32', operator.code)]
+    if operator.custom:
+        fields.append((1, 'ref', builder.CreateString(operator.custom)))
+    if operator.code == _DEQUANTIZE:
+        fields[1] = (2, 'i32', _FIRST_WITH_HALVES)
+    return _table(builder, *fields)
+
+
+def _subgraph(
+    builder: flatbuffers.Builder, tensors: Sequence[_Tensor], operators: Sequence[_Operator]
+) -> int:
+    filled = [each.name for each in tensors if each.data is not None]
+    described = []
+    for each in tensors:
+        axes = builder.CreateNumpyVector(np.array(each.shape, 'i4'))
+        buffer = filled.index(each.name) + 1 if each.name in filled else 0
+        text = builder.CreateString(each.name)
+        kind = (1, 'i8', _TYPES[each.dtype])
+        described.append(
+            _table(builder, (0, 'ref', axes), kind, (2, 'u32', buffer), (3, 'ref', text))
+        )
+    steps = [_step(builder, index, each) for index, each in enumerate(operators)]
+    result = next(index for index, each in enumerate(tensors) if each.name == 'scores')
+    ends = [builder.CreateNumpyVector(np.array([index], 'i4')) for index in (0, result)]
     return _table(
         builder,
-        (0, 'ref', _vector(builder, tensors)),
-        (1, 'ref', graph_inputs),
-        (2, 'ref', graph_outputs),
-        (3, 'ref', _vector(builder, [operator])),
+        (0, 'ref', _vector(builder, described)),
+        (1, 'ref', ends[0]),
+        (2, 'ref', ends[1]),
+        (3, 'ref', _vector(builder, steps)),
     )
+
+
+def _step(builder: flatbuffers.Builder, index: int, operator: _Operator) -> int:
+    fields = [(0, 'u32', index)] + [
+        (slot, 'ref', builder.CreateNumpyVector(np.array(indices, 'i4')))
+        for slot, indices in ((1, operator.inputs), (2, operator.outputs))
+    ]
+    if operator.code == _CONV_2D:
+        options = _table(builder, (0, 'i8', _PADDING_VALID), (1, 'i32', 1), (2, 'i32', 1))
+        fields += [(3, 'u8', _CONV_2D_OPTIONS), (4, 'ref', options)]
+    return _table(builder, *fields)
 
 
 def _table(builder: flatbuffers.Builder, *fields: tuple[int, str, int]) -> int:

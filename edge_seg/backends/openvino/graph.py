@@ -12,6 +12,7 @@ from edge_seg.backends.declared import (
 )
 from edge_seg.backends.file_info import FoundTensor, ModelFileInfo
 from edge_seg.backends.onnx_file import check_weight_files
+from edge_seg.backends.openvino import tflite
 from edge_seg.backends.openvino.devices import core, readable, SDK_ERRORS, version
 from edge_seg.core.values import ArtifactFormat, MAX_CLASSES_8, ModelSpec, OutputKind, TensorSpec
 from edge_seg.errors import CompileFailed, IncompatibleModel
@@ -71,8 +72,13 @@ def read(path: Path) -> ov.Model:
     try:
         # Without this question read_model tries every format in turn, and the last one
         # (TensorFlow) writes its own complaints to stderr.
-        known = FrontEndManager().load_by_framework(frontend).supported(str(path))
-        model = core().read_model(str(path)) if known else None
+        reader = FrontEndManager().load_by_framework(frontend)
+        if not reader.supported(str(path)):
+            model = None
+        elif artifact_format is ArtifactFormat.TFLITE:
+            model = tflite.read(reader, path)
+        else:
+            model = core().read_model(str(path))
     except SDK_ERRORS as error:
         raise CompileFailed(
             f'{path.name} cannot be read: {readable(error)}', remedy=_read_remedy(path)

@@ -95,11 +95,13 @@ def effective_precision(compiled: ov.CompiledModel) -> str:
 
 def _executed(operation: ov.Node) -> tuple[str, str]:
     info = operation.get_rt_info()
-    layer, precision = (
+    layer, precision, kernel = (
         str(info[key].value).lower() if key in info else ''
-        for key in ('layerType', 'runtimePrecision')
+        for key in ('layerType', 'runtimePrecision', 'primitiveType')
     )
-    return layer, precision
+    # Of weights kept in half precision the precision tells; what computes is in the kernel's name.
+    computes = kernel.rpartition('_')[2]
+    return layer, computes if computes in _PRECISION_NAMES else precision
 
 
 def check_precision(wanted: str, effective: str, device: str) -> None:

@@ -14,7 +14,9 @@ from edge_seg.offline.imports.openvino_files import prepare_with_openvino, read_
 
 ONNX = '.onnx'
 OPENVINO = ('.xml', '.tflite')
-NO_OPERATOR = re.compile(r'No conversion rule found for operations: ([\w.-]+(?:, [\w.-]+)*)')
+NO_OPERATOR = re.compile(
+    r'No (?:conversion rule found for operations:|translator found for) ([\w.-]+(?:, [\w.-]+)*)'
+)
 SUFFIXES = (ONNX, *OPENVINO, *pytorch.SUFFIXES)
 
 
@@ -64,7 +66,10 @@ def read_network(source: str, folder: Path, name: str, wish: Wish) -> ReadNetwor
         return replace(
             _from_onnx(path, folder / f'{name}.onnx', wish), source_sha256=_sha256(path)
         )
-    facts = prepare_with_openvino(path, folder / f'{name}.xml', wish)
+    try:
+        facts = prepare_with_openvino(path, folder / f'{name}.xml', wish)
+    except CompileFailed as error:
+        raise _about_operators(error, path, ()) from error
     return ReadNetwork(facts, _sha256(path))
 
 
@@ -95,7 +100,9 @@ def _about_operators(error: CompileFailed, path: Path, custom: tuple[str, ...]) 
         return error
     return UnsupportedNetwork(
         f'{path.name} has operators that OpenVINO does not know: {missing[1]}',
-        remedy='export it without them, or publish it with edge_seg model add for TensorRT',
+        remedy='export it without them, or publish it with edge_seg model add for TensorRT'
+        if path.suffix.lower() == ONNX
+        else 'export it without them, or to ONNX',
     )
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from edge_seg.core.values import ArtifactFormat, OutputKind, ResizeMode, Size
 from edge_seg.errors import CompileFailed, OptionInvalid, UnsupportedNetwork
+from edge_seg.offline.imports.openvino_files import run_once
 from imported_models import assert_computes, Import, options_for, package_of, said
 import numpy as np
 import pytest
 from tiny_models import TinyModel
-from tiny_tflite import save_tflite
+from tiny_tflite import save_custom_tflite, save_tflite
 
 ov = pytest.importorskip('openvino', reason='writes the files that are read')
 
@@ -100,6 +101,40 @@ def test_tflite_is_proposed_signed_pixels(tmp_path: Path, importing: Import) -> 
     imported = importing(save_tflite(model, tmp_path / 'net.tflite'), publish=False)
     assert said(imported)['--normalise'].value == 'signed-unit'
     assert imported.spec.input.std == (0.5, 0.5, 0.5)
+
+
+def test_tflite_with_weights_in_float16_computes_in_single_precision(
+    tmp_path: Path, importing: Import
+) -> None:
+    model = TinyModel(input_layout='NHWC', output_layout='NHWC', size=Size(12, 8))
+    source = save_tflite(model, tmp_path / 'net.tflite', half=True)
+    assert_computes(importing(source, **options_for(model)), model, atol=1e-2)
+
+
+def test_the_operator_that_mediapipe_adds_to_tflite_is_known(
+    tmp_path: Path, importing: Import
+) -> None:
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(2, 2, 2, 3)).astype(np.float32)
+    bias = random.normal(size=2).astype(np.float32)
+    image = random.normal(size=(1, 8, 12, 3)).astype(np.float32)
+    expected = np.empty((1, 16, 24, 2), np.float32)
+    for y, x in np.ndindex(2, 2):
+        expected[:, y::2, x::2] = image @ kernel[:, y, x].T + bias
+    source = save_custom_tflite(
+        'Convolution2DTransposeBias', kernel, bias, tmp_path / 'net.tflite'
+    )
+    imported = importing(source, normalise='raw')
+    package = package_of(imported)
+    file = package.path / package.manifest.artifacts[0].main.path
+    np.testing.assert_allclose(run_once(file, image), expected, atol=1e-4)
+
+
+def test_a_tflite_operator_that_is_not_known_is_named(tmp_path: Path, importing: Import) -> None:
+    kernel, bias = np.ones((2, 2, 2, 3), np.float32), np.ones(2, np.float32)
+    source = save_custom_tflite('MaxUnpooling2D', kernel, bias, tmp_path / 'net.tflite')
+    with pytest.raises(UnsupportedNetwork, match='OpenVINO does not know: MaxUnpooling2D'):
+        importing(source)
 
 
 def test_an_ir_of_several_inputs_is_refused(tmp_path: Path, importing: Import) -> None:
