@@ -13,7 +13,7 @@ from edge_seg.ros.process import run_node
 from edge_seg.ros.transitions import guarded
 from edge_seg.runtime.frames.camera_stream import CameraStream, StreamReport
 from edge_seg.runtime.health.camera_health import assess_camera, CameraState
-from edge_seg.runtime.health.health import Health
+from edge_seg.runtime.health.judgement import Health
 from edge_seg.runtime.parameters.camera_parameters import CAMERA_PARAMETERS
 from edge_seg.runtime.parameters.camera_settings import CameraSettings
 from edge_seg.sources.base import FrameSource, SourceFrame

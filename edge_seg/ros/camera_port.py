@@ -74,7 +74,7 @@ class CameraPort:
             on_lost=lambda count: statistics.frames_lost(count, time.monotonic()),
         )
         priority = settings.camera_priority(self.name)
-        return FramePort(self._mailbox, self.outputs, statistics, priority)
+        return FramePort(self._mailbox, self.outputs, statistics, priority, self.name)
 
     @property
     def busy(self) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from edge_seg.runtime.health.health import Health
+from edge_seg.runtime.health.judgement import Health
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node

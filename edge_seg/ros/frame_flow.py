@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 import threading
 
-from edge_seg.errors import TransitionFailed
+from edge_seg.errors import DropReason, TransitionFailed
 from edge_seg.ros.camera_port import CameraPort
 from edge_seg.ros.conversions import cv_bridge_decoder
 from edge_seg.ros.frame_reader import FrameReader
 from edge_seg.runtime.frames.serving import ServingModel
 from edge_seg.runtime.frames.slot import ModelSlot
+from edge_seg.runtime.frames.throttle import Throttle
 from edge_seg.runtime.frames.worker import FrameObserver, FrameWorker
 from edge_seg.runtime.health.thermal import Heat, ThermalZones
 from edge_seg.runtime.parameters.settings import SegmentationSettings
@@ -63,6 +64,7 @@ class FrameFlow:
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._unsettled = node.create_guard_condition(self._follow)
         self._reader = FrameReader(node, look=self._look, look_period_s=LOOK_PERIOD_S)
+        self._errors = Throttle(ERROR_LOG_PERIOD_S)
         changed = threading.Condition()
         self._worker: FrameWorker[Header] = FrameWorker(
             [camera.connect(changed, self._now_s, self._reader) for camera in cameras],
@@ -124,5 +126,6 @@ class FrameFlow:
     def _now_s(self) -> float:
         return self._node.get_clock().now().nanoseconds / 1e9
 
-    def _log_error(self, text: str) -> None:
-        self._node.get_logger().error(text, throttle_duration_sec=ERROR_LOG_PERIOD_S)
+    def _log_error(self, camera: str, reason: DropReason, text: str) -> None:
+        if self._errors.admits((camera, reason)):
+            self._node.get_logger().error(f'{camera}: {text}' if camera else text)

@@ -5,7 +5,7 @@ import threading
 from edge_seg.errors import SourceUnavailable
 from edge_seg.runtime.frames.camera_stream import CameraStream, StreamReport
 from edge_seg.runtime.health.camera_health import assess_camera, CameraState
-from edge_seg.runtime.health.health import Level
+from edge_seg.runtime.health.judgement import Level
 from edge_seg.sources.base import FrameSource, SourceFrame
 import numpy as np
 import pytest

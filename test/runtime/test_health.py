@@ -11,7 +11,9 @@ from edge_seg.runtime.frames.stats import (
     StageLatency,
     StatisticsSnapshot,
 )
-from edge_seg.runtime.health.health import assess, HealthInputs, Level
+from edge_seg.runtime.health.health import assess
+from edge_seg.runtime.health.health_inputs import HealthInputs
+from edge_seg.runtime.health.judgement import Level
 import pytest
 
 FLOWING = StatisticsSnapshot(
@@ -42,9 +44,12 @@ WELL = HealthInputs(
 )
 
 
-def without_masks(*drops: DropCount, error: str = '') -> StatisticsSnapshot:
-    last_error = LastError(error, 0.1) if error else None
-    return replace(FLOWING, recent_out=0, last_mask_ago_s=None, drops=drops, last_error=last_error)
+def without_masks(*drops: DropCount) -> StatisticsSnapshot:
+    return replace(FLOWING, recent_out=0, last_mask_ago_s=None, drops=drops)
+
+
+def dropped(reason: DropReason, recent: int, error: str, *, ago_s: float = 0.1) -> DropCount:
+    return DropCount(reason, recent, recent, LastError(error, ago_s))
 
 
 def values(inputs: HealthInputs) -> dict[str, str]:
@@ -95,7 +100,8 @@ CASES = {
             WELL,
             statistics=replace(
                 without_masks(
-                    DropCount(DropReason.INFERENCE_ERROR, total=5, recent=5), error='out of memory'
+                    dropped(DropReason.WRONG_STEP, 1, 'step of 12', ago_s=0.0),
+                    dropped(DropReason.INFERENCE_ERROR, 5, 'out of memory'),
                 ),
                 errors_in_a_row=5,
             ),
@@ -146,9 +152,9 @@ CASES = {
         replace(
             WELL,
             statistics=without_masks(
-                DropCount(DropReason.UNSUPPORTED_ENCODING, 150, 149),
+                dropped(DropReason.UNSUPPORTED_ENCODING, 149, "encoding '8UC7'"),
+                dropped(DropReason.ABSURD_SIZE, 3, '70000x2', ago_s=0.0),
                 DropCount(DropReason.SUPERSEDED, 900, 1),
-                error="encoding '8UC7'",
             ),
         ),
         Level.WARN,
@@ -231,20 +237,22 @@ SPOILED = {
             WELL,
             statistics=replace(
                 FLOWING,
-                drops=(DropCount(DropReason.TRUNCATED_DATA, total=40, recent=3),),
-                last_error=LastError('12 bytes', 1.0),
+                drops=(
+                    dropped(DropReason.TRUNCATED_DATA, 3, '12 bytes', ago_s=1.0),
+                    dropped(DropReason.WRONG_STEP, 1, 'step of 640', ago_s=0.5),
+                ),
             ),
         ),
-        'frames are dropped: 3 truncated_data: 12 bytes',
+        'frames are dropped: 3 truncated_data: 12 bytes; 1 wrong_step: step of 640',
     ),
     'inference fails now and then': (
         replace(
             WELL,
             statistics=replace(
-                FLOWING, drops=(DropCount(DropReason.INFERENCE_ERROR, total=2, recent=2),)
+                FLOWING, drops=(dropped(DropReason.INFERENCE_ERROR, 2, 'device lost'),)
             ),
         ),
-        'inference fails at times',
+        'inference fails at times: device lost',
     ),
     'frames larger than the shared memory': (
         replace(WELL, frame_bytes=640 * 480 * 3, profile_variable='FASTRTPS_NAME'),
@@ -331,11 +339,11 @@ def test_without_lazy_nobody_listening_is_not_idle() -> None:
 
 
 def test_an_old_error_is_not_named_as_the_cause() -> None:
-    dropped = without_masks(DropCount(DropReason.NO_MODEL, total=9, recent=9))
+    statistics = without_masks(dropped(DropReason.UNDECODABLE, 9, 'x', ago_s=60.0))
 
-    health = assess(replace(WELL, statistics=replace(dropped, last_error=LastError('x', 60.0))))
+    health = assess(replace(WELL, statistics=statistics))
 
-    assert health.message == 'every frame is dropped: no_model'
+    assert health.message == 'every frame is dropped: undecodable'
 
 
 def test_losses_are_named_when_no_frame_arrives() -> None:

@@ -9,6 +9,7 @@ from edge_seg.runtime.frames.stats import (
     DropCount,
     ERROR_TEXT_LIMIT,
     FrameStatistics,
+    LastError,
     SAMPLES_KEPT,
     Stage,
     StageLatency,
@@ -148,8 +149,9 @@ def test_inference_errors_in_a_row_end_with_a_mask() -> None:
 
 def test_the_newest_error_is_kept_with_its_age_and_bounded() -> None:
     statistics = FrameStatistics()
-    statistics.error('first', T0_S)
-    statistics.error('second' + 'x' * 10_000, T0_S + 1.0)
+    statistics.frame_dropped(DropReason.WRONG_STEP, T0_S, error='first')
+    statistics.frame_dropped(DropReason.UNDECODABLE, T0_S + 1.0, error='second' + 'x' * 10_000)
+    statistics.frame_dropped(DropReason.SUPERSEDED, T0_S + 2.0)
 
     error = statistics.snapshot(T0_S + 3.0).last_error
 
@@ -159,13 +161,29 @@ def test_the_newest_error_is_kept_with_its_age_and_bounded() -> None:
     assert error.ago_s == 2.0
 
 
+def test_each_reason_keeps_its_own_newest_error() -> None:
+    statistics = FrameStatistics()
+    statistics.frame_dropped(DropReason.ABSURD_SIZE, T0_S, error='70000x2')
+    statistics.frame_dropped(DropReason.ABSURD_SIZE, T0_S + 1.0, error='80000x2')
+    statistics.frame_dropped(DropReason.WRONG_STEP, T0_S + 2.0, error='step of 640')
+    statistics.frame_dropped(DropReason.STALE, T0_S + 3.0)
+
+    drops = statistics.snapshot(T0_S + 3.0).drops
+
+    assert {drop.reason: drop.error for drop in drops} == {
+        DropReason.STALE: None,
+        DropReason.ABSURD_SIZE: LastError('80000x2', 2.0),
+        DropReason.WRONG_STEP: LastError('step of 640', 1.0),
+    }
+
+
 def test_a_reset_forgets_everything() -> None:
     statistics = FrameStatistics()
     statistics.frame_in(T0_S)
     statistics.frame_dropped(DropReason.INFERENCE_ERROR, T0_S)
     statistics.frames_lost(1, T0_S)
     statistics.mask_out(T0_S, [(Stage.INFER, 0.1)])
-    statistics.error('x', T0_S)
+    statistics.frame_dropped(DropReason.UNDECODABLE, T0_S, error='x')
     statistics.reset()
 
     assert statistics.snapshot(T0_S) == StatisticsSnapshot()
@@ -178,8 +196,7 @@ def feed(statistics: FrameStatistics, first: int, count: int) -> None:
         statistics.mask_out(now_s, [(stage, 0.001) for stage in Stage])
         statistics.frames_lost(3, now_s)
         for reason in DropReason:
-            statistics.frame_dropped(reason, now_s)
-        statistics.error(f'error {index}', now_s)
+            statistics.frame_dropped(reason, now_s, error=f'error {index}')
 
 
 def test_memory_does_not_grow_once_the_windows_are_full() -> None:

@@ -79,7 +79,7 @@ class Line:
         self.slot: ModelSlot[ServingModel] = ModelSlot()
         if model is not None:
             self.slot.exchange(model)
-        self.errors: list[str] = []
+        self.errors: list[tuple[str, DropReason, str]] = []
         self.answered: list[Answer] = []
         self.failed: list[str] = []
         changed = threading.Condition()
@@ -89,12 +89,12 @@ class Line:
             changed=changed,
         )
         self.worker: FrameWorker[str] = FrameWorker(
-            [FramePort(self.mailbox, self.sink, self.statistics)],
+            [FramePort(self.mailbox, self.sink, self.statistics, name='front')],
             changed,
             self.slot,
             observer=self,
             clock=lambda: self.clock_s,
-            on_error=self.errors.append,
+            on_error=lambda *told: self.errors.append(told),
             **options,  # type: ignore[arg-type]
         )
         self.worker.start()
@@ -187,7 +187,7 @@ def test_a_bad_frame_is_counted_by_its_reason_and_the_next_answered(
     snapshot = line.ask(bad)
     assert line.drops == {reason: 1}
     assert snapshot.last_error is not None
-    assert line.errors == [snapshot.last_error.text]
+    assert line.errors == [('front', reason, snapshot.last_error.text)]
     assert not line.failed
     assert line.ask(frame()).masks_out == 1
 
@@ -215,7 +215,7 @@ def test_a_failing_inference_is_counted_and_told() -> None:
     line.ask(frame())
     assert line.ask(frame()).errors_in_a_row == 2
     assert line.drops == {DropReason.INFERENCE_ERROR: 2}
-    assert line.failed == line.errors == ['the device hangs'] * 2
+    assert line.failed == [text for _, _, text in line.errors] == ['the device hangs'] * 2
     faults.infer_error = ''
     assert line.ask(frame()).errors_in_a_row == 0
     assert line.worker.stop(PATIENCE_S)
@@ -225,7 +225,7 @@ def test_a_bug_costs_one_frame_only(line: Line) -> None:
     line.sink.failure = KeyError('no such buffer')
     line.ask(frame())
     assert line.drops == {DropReason.INTERNAL_ERROR: 1}
-    assert 'KeyError' in line.errors[0]
+    assert 'KeyError' in line.errors[0][2]
     line.sink.failure = None
     assert line.ask(frame()).masks_out == 1
 

@@ -41,20 +41,28 @@ class StageLatency:
 
 
 @dataclass(frozen=True, slots=True)
-class DropCount:
-    """Frames dropped for one reason, since the start and within the rate window."""
-
-    reason: DropReason
-    total: int
-    recent: int
-
-
-@dataclass(frozen=True, slots=True)
 class LastError:
     """The newest error text and how long ago it was noted."""
 
     text: str
     ago_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropCount:
+    """Frames dropped for one reason.
+
+    Attributes:
+        reason: why.
+        total: since the start.
+        recent: within the rate window.
+        error: the newest text with details; None = this reason needs none.
+    """
+
+    reason: DropReason
+    total: int
+    recent: int
+    error: LastError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class StatisticsSnapshot:
         errors_in_a_row: frames lost to INFERENCE_ERROR since the last mask.
         lost_total: frames lost in transport, as far as the middleware told, since the start.
         lost_recent: the same within the rate window.
-        last_error: None = none yet.
+        last_error: the newest of any reason; None = none yet.
     """
 
     frames_in: int = 0
@@ -148,7 +156,7 @@ class FrameStatistics:
     def __init__(self, *, rate_window_s: float = 5.0) -> None:
         self._window_s = rate_window_s
         self._lock = threading.Lock()  # guards everything that _forget sets
-        self._error: tuple[str, float] | None = None
+        self._errors: dict[DropReason, tuple[float, str]] = {}
         self._forget()
 
     def frame_in(self, now_s: float) -> None:
@@ -156,10 +164,12 @@ class FrameStatistics:
         with self._lock:
             self._in.add(now_s)
 
-    def frame_dropped(self, reason: DropReason, now_s: float) -> None:
-        """Count a frame that gets no mask."""
+    def frame_dropped(self, reason: DropReason, now_s: float, *, error: str = '') -> None:
+        """Count a frame that gets no mask; details, if any, become the newest of the reason."""
         with self._lock:
             self._drops[reason].add(now_s)
+            if error:
+                self._errors[reason] = (now_s, error[:ERROR_TEXT_LIMIT])
             if reason is DropReason.INFERENCE_ERROR:
                 self._errors_in_a_row += 1
 
@@ -178,11 +188,6 @@ class FrameStatistics:
             for stage, duration_s in timings:
                 if math.isfinite(duration_s):
                     self._stages[stage].add(duration_s)
-
-    def error(self, text: str, now_s: float) -> None:
-        """Remember the newest error."""
-        with self._lock:
-            self._error = (text[:ERROR_TEXT_LIMIT], now_s)
 
     def snapshot(self, now_s: float) -> StatisticsSnapshot:
         """Summarise."""
@@ -203,7 +208,7 @@ class FrameStatistics:
                 errors_in_a_row=self._errors_in_a_row,
                 lost_total=self._lost_total,
                 lost_recent=len(self._lost.recent(now_s, self._window_s)),
-                last_error=self._last_error(now_s),
+                last_error=_aged(max(self._errors.values(), default=None), now_s),
             )
 
     def reset(self) -> None:
@@ -219,11 +224,16 @@ class FrameStatistics:
         self._drops = {reason: _Events() for reason in DropReason}
         self._stages = {stage: _Ring() for stage in Stage}
         self._errors_in_a_row = 0
-        self._error = None
+        self._errors = {}
 
     def _drop_counts(self, now_s: float) -> tuple[DropCount, ...]:
         return tuple(
-            DropCount(reason, events.total, len(events.recent(now_s, self._window_s)))
+            DropCount(
+                reason,
+                events.total,
+                len(events.recent(now_s, self._window_s)),
+                _aged(self._errors.get(reason), now_s),
+            )
             for reason, events in self._drops.items()
             if events.total
         )
@@ -235,11 +245,12 @@ class FrameStatistics:
             if ring.count
         )
 
-    def _last_error(self, now_s: float) -> LastError | None:
-        if self._error is None:
-            return None
-        text, at_s = self._error
-        return LastError(text, max(0.0, now_s - at_s))
+
+def _aged(error: tuple[float, str] | None, now_s: float) -> LastError | None:
+    if error is None:
+        return None
+    at_s, text = error
+    return LastError(text, max(0.0, now_s - at_s))
 
 
 def _percentiles(stage: Stage, ascending_s: list[float]) -> StageLatency:

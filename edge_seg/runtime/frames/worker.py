@@ -26,6 +26,12 @@ POLL_S = 0.5
 HeaderT = TypeVar('HeaderT')
 SinkHeaderT = TypeVar('SinkHeaderT', contravariant=True)
 FallbackDecoder = Callable[[RawImage], DecodedImage]
+OnError = Callable[[str, DropReason, str], None]
+"""Told camera, reason and details of a frame that was dropped; the worker's thread."""
+
+
+def _to_log(camera: str, reason: DropReason, text: str) -> None:
+    logger.error('%s: %s: %s', camera, reason.value, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +96,14 @@ class FramePort(Generic[HeaderT]):
         sink: where masks go.
         statistics: counts, rates and latencies.
         priority: its share where not all frames can be answered, against that of the others.
+        name: for messages; '' for the only camera.
     """
 
     mailbox: NewestFrameMailbox[CameraFrame[HeaderT]]
     sink: MaskSink[HeaderT]
     statistics: FrameStatistics
     priority: float = 1.0
+    name: str = ''
 
 
 class FrameWorker(Generic[HeaderT]):
@@ -112,7 +120,7 @@ class FrameWorker(Generic[HeaderT]):
         clock: the node's clock in seconds, for the age of a mask.
         fallback_decoder: tried for encodings that edge_seg does not decode itself.
         keep_warm_s: run the model on noise after so long without a frame; 0 = never.
-        on_error: told of every inference failure with its text and how many came in a row.
+        on_error: told of every frame that is dropped for an error.
     """
 
     def __init__(
@@ -125,7 +133,7 @@ class FrameWorker(Generic[HeaderT]):
         clock: Callable[[], float],
         fallback_decoder: FallbackDecoder | None = None,
         keep_warm_s: float = 0.0,
-        on_error: Callable[[str], None] = logger.error,
+        on_error: OnError = _to_log,
     ) -> None:
         self._ports = tuple(ports)
         self._turns = FairTurns([port.priority for port in ports])  # the worker's thread only
@@ -233,11 +241,10 @@ class FrameWorker(Generic[HeaderT]):
         except NoActiveModel:
             pass  # nothing to keep warm
         except InferenceFailed as failure:
-            self._on_error(f'keeping the model warm: {failure}')
+            text = f'keeping the model warm: {failure}'
+            self._on_error('', DropReason.INFERENCE_ERROR, text)
 
     def _drop(self, port: FramePort[HeaderT], reason: DropReason, *, error: str = '') -> None:
-        now_s = time.monotonic()
-        port.statistics.frame_dropped(reason, now_s)
+        port.statistics.frame_dropped(reason, time.monotonic(), error=error)
         if error:
-            port.statistics.error(error, now_s)
-            self._on_error(error)
+            self._on_error(port.name, reason, error)

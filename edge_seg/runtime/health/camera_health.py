@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edge_seg.runtime.frames.camera_stream import StreamReport
-from edge_seg.runtime.health.health import Health, Level
+from edge_seg.runtime.health.judgement import Health, Level
 
 RATE_TOLERATED = 0.9
 """Share of the asked rate below which a camera counts as too slow."""

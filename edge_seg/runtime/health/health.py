@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 
 from edge_seg.errors import DropReason
-from edge_seg.runtime.frames.stats import Stage
+from edge_seg.runtime.frames.stats import DropCount, Stage
 from edge_seg.runtime.health.health_inputs import HealthInputs
 from edge_seg.runtime.health.health_values import health_values
-
-__all__ = ['Health', 'HealthInputs', 'Level', 'assess']
+from edge_seg.runtime.health.judgement import Health, Level
 
 LOST_SHARE_TOLERATED = 0.1
 """Share of frames lost in transport above which the loss is reported."""
@@ -27,30 +25,6 @@ BAD_FRAMES = frozenset(
     }
 )
 """Drops that mean that something is wrong, and not just that the worker is busy."""
-
-
-class Level(IntEnum):
-    """The levels of diagnostic_msgs/DiagnosticStatus."""
-
-    OK = 0
-    WARN = 1
-    ERROR = 2
-    STALE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The judgement.
-
-    Attributes:
-        level: severity.
-        message: one line for the operator.
-        values: keys and texts for /diagnostics; see ``health_values``.
-    """
-
-    level: Level
-    message: str
-    values: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +71,9 @@ def _inference_fails(inputs: HealthInputs) -> _Verdict | None:
     in_a_row = inputs.statistics.errors_in_a_row
     if in_a_row < inputs.max_inference_errors:
         return None
-    error = inputs.statistics.last_error
-    cause = f': {error.text}' if error else ''
+    failures = _inference_failures(inputs)
+    # However old it is: with a slow camera so many take their time.
+    cause = f': {failures.error.text}' if failures and failures.error else ''
     return _no_mask(Level.ERROR, f'inference failed {in_a_row} times in a row{cause}')
 
 
@@ -149,7 +124,7 @@ def _all_dropped(inputs: HealthInputs) -> _Verdict | None:
         return _no_mask(Level.WARN, _stale(inputs))
     if worst.reason is DropReason.SUPERSEDED:
         return _no_mask(Level.WARN, _stuck(inputs))
-    return _no_mask(Level.WARN, f'every frame is dropped: {worst.reason.value}{_cause(inputs)}')
+    return _no_mask(Level.WARN, f'every frame is dropped: {worst.reason.value}{_cause(worst)}')
 
 
 def _stuck(inputs: HealthInputs) -> str:
@@ -223,15 +198,20 @@ def _bad_frames(inputs: HealthInputs) -> _Verdict | None:
     bad = [d for d in inputs.statistics.drops if d.reason in BAD_FRAMES and d.recent]
     if not bad:
         return None
-    reasons = ', '.join(f'{drop.recent} {drop.reason.value}' for drop in bad)
-    return _Verdict(Level.WARN, f'frames are dropped: {reasons}{_cause(inputs)}')
+    reasons = '; '.join(f'{drop.recent} {drop.reason.value}{_cause(drop)}' for drop in bad)
+    return _Verdict(Level.WARN, f'frames are dropped: {reasons}')
 
 
 def _inference_errors(inputs: HealthInputs) -> _Verdict | None:
-    errors = [
-        d for d in inputs.statistics.drops if d.reason is DropReason.INFERENCE_ERROR and d.recent
-    ]
-    return _Verdict(Level.WARN, f'inference fails at times{_cause(inputs)}') if errors else None
+    failures = _inference_failures(inputs)
+    if failures is None or not failures.recent:
+        return None
+    return _Verdict(Level.WARN, f'inference fails at times{_cause(failures)}')
+
+
+def _inference_failures(inputs: HealthInputs) -> DropCount | None:
+    drops = inputs.statistics.drops
+    return next((drop for drop in drops if drop.reason is DropReason.INFERENCE_ERROR), None)
 
 
 def _future_stamps(inputs: HealthInputs) -> _Verdict | None:
@@ -260,9 +240,9 @@ def _segmenting(inputs: HealthInputs) -> _Verdict:
     return _Verdict(Level.OK, message)
 
 
-def _cause(inputs: HealthInputs) -> str:
-    """Name the newest error, unless it is too old to be the cause of what happens now."""
-    error = inputs.statistics.last_error
+def _cause(drop: DropCount) -> str:
+    """Name the newest error of a reason, unless it is too old to tell what happens now."""
+    error = drop.error
     return f': {error.text}' if error is not None and error.ago_s <= CAUSE_LASTS_S else ''
 
 
