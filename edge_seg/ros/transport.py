@@ -16,7 +16,15 @@ from edge_seg.runtime.health.health_inputs import DEFAULT_SEGMENT_BYTES
 from rclpy.utilities import get_rmw_implementation_identifier
 
 TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
-LARGE_TRANSPORTS = ('LARGE_DATA', 'P2P')
+NO_SEGMENT = 0
+_BUILT_IN = {
+    'LARGE_DATA': None,
+    'LARGE_DATAv6': None,
+    'P2P': None,
+    'UDPv4': NO_SEGMENT,
+    'UDPv6': NO_SEGMENT,
+}
+"""Segments of the named sets of transports of Fast DDS; all others have the default."""
 
 
 def segment_bytes(
@@ -33,15 +41,16 @@ def segment_bytes(
         middleware: name of the RMW implementation; None = the one in use.
 
     Returns:
-        Bytes; None with other middlewares and transports, which send large frames by themselves.
+        Bytes; 0 without shared memory; None with other middlewares and transports, which send
+        large frames by themselves.
     """
     if 'fastrtps' not in (middleware or get_rmw_implementation_identifier()):
         return None
+    transports = environment.get(TRANSPORTS_VARIABLE, '').partition('?')[0]
     path = profile_file(environment)
     if path:
-        return _segment_in(path)
-    transports = environment.get(TRANSPORTS_VARIABLE, '').partition('?')[0]
-    return None if transports in LARGE_TRANSPORTS else DEFAULT_SEGMENT_BYTES
+        return _segment_in(path, transports)
+    return _BUILT_IN.get(transports, DEFAULT_SEGMENT_BYTES)
 
 
 def profile_file(environment: Mapping[str, str] = os.environ) -> str:
@@ -53,15 +62,20 @@ def profile_file(environment: Mapping[str, str] = os.environ) -> str:
 
 
 @lru_cache(maxsize=4)
-def _segment_in(path: str) -> int:
+def _segment_in(path: str, transports: str) -> int | None:
+    """Read a profile; ``transports`` is what holds where it names none of its own."""
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError):
-        return DEFAULT_SEGMENT_BYTES  # Fast DDS reads it no better
-    sizes = [
-        int(text)
-        for element in root.iter()
-        if element.tag.rpartition('}')[2] == 'segment_size'
-        and (text := (element.text or '').strip()).isdecimal()
-    ]
-    return max(sizes, default=DEFAULT_SEGMENT_BYTES)
+        root = ElementTree.Element('dds')  # Fast DDS reads it no better
+    texts: dict[str, list[str]] = {}
+    for element in root.iter():
+        name = element.tag.rpartition('}')[2]
+        texts.setdefault(name, []).append((element.text or '').strip())
+    if 'SHM' in texts.get('type', ()):
+        sizes = [int(text) for text in texts.get('segment_size', ()) if text.isdecimal()]
+        return max(sizes, default=DEFAULT_SEGMENT_BYTES)
+    if 'false' in texts.get('useBuiltinTransports', ()):
+        return NO_SEGMENT
+    named = texts.get('builtinTransports', [transports])[0]
+    return _BUILT_IN.get(named, DEFAULT_SEGMENT_BYTES)

@@ -31,10 +31,51 @@ def test_the_profile_counts_under_the_names_that_this_fast_dds_reads(
     assert segment_bytes(environment, middleware=FAST_DDS) == expected
 
 
-def test_other_middlewares_and_large_data_have_no_such_limit() -> None:
-    assert segment_bytes({}, middleware='rmw_cyclonedds_cpp') is None
-    environment = {'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA?max_msg_size=1MB'}
-    assert segment_bytes(environment, middleware=FAST_DDS) is None
+@pytest.mark.parametrize(
+    'middleware', ['rmw_cyclonedds_cpp', 'rmw_connextdds', 'rmw_zenoh_cpp', 'rmw_gurumdds_cpp']
+)
+def test_other_middlewares_have_no_such_limit(middleware: str) -> None:
+    assert segment_bytes({NEW: PROFILE}, middleware=middleware) is None
+
+
+@pytest.mark.parametrize('middleware', [FAST_DDS, 'rmw_fastrtps_dynamic_cpp'])
+@pytest.mark.parametrize(
+    ('transports', 'expected'),
+    [
+        ('', DEFAULT_SEGMENT_BYTES),
+        ('DEFAULT', DEFAULT_SEGMENT_BYTES),
+        ('SHM', DEFAULT_SEGMENT_BYTES),
+        ('LARGE_DATA?max_msg_size=1MB', None),
+        ('LARGE_DATAv6', None),
+        ('UDPv4', 0),
+        ('UDPv6', 0),
+    ],
+)
+def test_the_built_in_transports_decide_where_no_profile_does(
+    transports: str, expected: int | None, middleware: str
+) -> None:
+    environment = {'FASTDDS_BUILTIN_TRANSPORTS': transports}
+    assert segment_bytes(environment, middleware=middleware) == expected
+
+
+@pytest.mark.parametrize(
+    ('elements', 'expected'),
+    [
+        ('<type>UDPv4</type> <useBuiltinTransports>false</useBuiltinTransports>', 0),
+        ('<type>UDPv4</type> <useBuiltinTransports>true</useBuiltinTransports>', None),
+        ('<type>SHM</type> <useBuiltinTransports>false</useBuiltinTransports>', 512 << 10),
+        ('<type>SHM</type> <segment_size>4096000</segment_size>', 4096000),
+        ('<builtinTransports max_msg_size="1MB">UDPv4</builtinTransports>', 0),
+        ('<publisher profile_name="image"/>', None),
+    ],
+)
+def test_a_profile_counts_as_far_as_it_concerns_transports(
+    elements: str, expected: int | None, tmp_path: Path
+) -> None:
+    profile = tmp_path / 'profile.xml'
+    profile.write_text(f'<dds xmlns="http://www.eprosima.com">{elements}</dds>', 'utf-8')
+    environment = {NEW: str(profile), 'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA'}
+    assert segment_bytes(environment, middleware=FAST_DDS) == expected
 
 
 @pytest.mark.parametrize('content', ['', '<dds>', '<dds/>', '<segment_size>much</segment_size>'])

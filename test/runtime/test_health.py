@@ -269,6 +269,13 @@ SPOILED = {
             'memory for them has 1024 KiB; raise segment_size'
         ),
     ),
+    'frames where there is no shared memory': (
+        replace(WELL, frame_bytes=320 * 240 * 3, segment_bytes=0),
+        (
+            'frames of 225 KiB on /camera/image come in fragments, which is slow: no shared '
+            'memory is set up for them; start camera and segmentation with the Fast DDS profile'
+        ),
+    ),
     'the processor is too hot': (
         replace(WELL, heat='cpu has 97 °C, throttles at 95 °C'),
         'rate lowered by thermal_rate_hz: cpu has 97 °C',
@@ -292,6 +299,11 @@ def test_what_spoils_the_masks_is_a_warning_and_no_reason_for_their_absence(
     assert health.level is Level.WARN
     assert health.message.startswith(message)
     assert dict(health.values)['why_no_mask'] == ''
+
+
+def test_a_frame_that_fits_one_datagram_needs_no_shared_memory() -> None:
+    health = assess(replace(WELL, frame_bytes=160 * 120 * 3, segment_bytes=0))
+    assert health.level is Level.OK
 
 
 FINE = {

@@ -11,6 +11,8 @@ from edge_seg.runtime.health.judgement import Health, Level
 
 LOST_SHARE_TOLERATED = 0.1
 """Share of frames lost in transport above which the loss is reported."""
+DATAGRAM_BYTES = 65500
+"""What Fast DDS sends in one piece without shared memory."""
 CLOCK_SKEW_TOLERATED_S = 0.1
 CAUSE_LASTS_S = 5.0
 BAD_FRAMES = frozenset(
@@ -170,15 +172,18 @@ def _lost_in_transport(inputs: HealthInputs) -> _Verdict | None:
 
 def _slow_path(inputs: HealthInputs) -> _Verdict | None:
     limit = inputs.segment_bytes
-    if limit is None or inputs.frame_bytes <= limit:
+    if limit is None or inputs.frame_bytes <= max(limit, DATAGRAM_BYTES):
         return None
+    room = 'no shared memory is set up for them'
+    if limit:
+        room = f'the shared memory for them has {limit >> 10} KiB'
     remedy = _profile(inputs)
     if inputs.large_frames_pass:
         remedy = 'raise segment_size in the Fast DDS profile of camera and segmentation'
     return _Verdict(
         Level.WARN,
         f'frames of {inputs.frame_bytes >> 10} KiB on {inputs.topic} come in fragments, which is '
-        f'slow: the shared memory for them has {limit >> 10} KiB; {remedy}',
+        f'slow: {room}; {remedy}',
     )
 
 

@@ -20,8 +20,8 @@ class HealthInputs:
         publishers: how many publish on it.
         reliability: what the image subscription requests, 'reliable' or 'best_effort'.
         incompatible_publishers: nodes that offer less than that.
-        segment_bytes: larger frames do not come by shared memory; None = the middleware has no
-            such limit.
+        segment_bytes: larger frames do not come by shared memory; 0 = none do, None = the
+            middleware has no such limit.
         frame_bytes: size of the newest frame.
         profile_variable: environment variable that names the Fast DDS profile.
         subscribers: how many listen to any of the outputs.
