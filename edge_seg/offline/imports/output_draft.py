@@ -47,12 +47,7 @@ def draft_output(
     kind = _kind(tensor, channels, given, interview, hints)
     if channels > 1 and class_count and channels != class_count:
         raise OptionInvalid(f'{class_count} classes for the {channels} channels of {tensor}')
-    resample = interview.ask(
-        Question(
-            '--resample', 'resample labels or logits', one_of(['labels', 'logits']), 'labels'
-        ),
-        given.resample or ('labels' if kind == 'labels' else None),
-    )
+    resample = _resample(kind, given, interview)
     if layout is None or kind is None or resample is None:
         return None
     return OutputSpec(
@@ -63,6 +58,15 @@ def draft_output(
         threshold=_threshold(given),
         ignore_id=_ignore_id(given),
     )
+
+
+def _resample(kind: str | None, given: GivenOptions, interview: Interview) -> str | None:
+    if kind == 'labels' and given.resample is None:
+        return 'labels'  # there is nothing else to resample, and so nothing to ask
+    question = Question(
+        '--resample', 'resample labels or logits', one_of(['labels', 'logits']), 'labels'
+    )
+    return interview.ask(question, given.resample)
 
 
 def _layout(

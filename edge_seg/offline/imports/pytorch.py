@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module, util
 from pathlib import Path
+from pickle import PickleError
 import sys
 from typing import Any
 import warnings
@@ -22,6 +23,11 @@ INSTALL_HINT = 'pip install torch'
 SUFFIXES = ('.pt2', '.pt', '.pth', '.ts')
 OPSET = 17
 INPUT = 'image'
+FOREIGN_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, NameError,
+    OSError, PickleError, RuntimeError, SyntaxError, SystemExit, TypeError, ValueError,
+)  # fmt: skip
+"""What the user's own code raises when something is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def export_onnx(source: str, target: Path, wish: Wish) -> Sample:
         warnings.simplefilter('ignore')  # of the exporter, about its own future and our constants
         try:
             outputs = dict(_named(torch, network(image)))
-        except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
+        except FOREIGN_ERRORS as error:
             raise CompileFailed(
                 f'{source} fails on an image of {_axes(image.shape)}: {_first_line(error)}',
                 remedy='pass another --input-size; most networks want a multiple of 32',
@@ -94,14 +100,14 @@ def _from_factory(torch: Any, source: str) -> Any:
     try:
         module = _module(module_name)
         factory = getattr(module, name)
-    except (ImportError, AttributeError, SyntaxError, OSError) as error:
+    except FOREIGN_ERRORS as error:
         raise OptionInvalid(
             f'{source} cannot be imported: {_first_line(error)}',
             expected='package.module:function or path/file.py:function',
         ) from error
     try:
         network = factory()
-    except (TypeError, ValueError, RuntimeError, OSError, AttributeError, LookupError) as error:
+    except FOREIGN_ERRORS as error:
         raise CompileFailed(
             f'{source}() fails: {type(error).__name__}: {_first_line(error)}',
             expected='a function without arguments that returns a torch.nn.Module',
@@ -115,10 +121,11 @@ def _from_factory(torch: Any, source: str) -> Any:
 
 def _module(name: str) -> Any:
     path = Path(name)
+    # As `python file.py` and `python -m` do; a console script does neither.
+    here = str(path.resolve().parent if path.suffix == '.py' else Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
     if path.suffix != '.py':
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.insert(0, here)  # as `python -m` does; a console script does not
         return import_module(name)
     spec = util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():

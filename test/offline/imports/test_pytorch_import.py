@@ -120,6 +120,44 @@ def test_a_factory_in_a_package_is_found_from_the_present_folder(
     assert package_of(imported).identity == 'unet@1'
 
 
+def test_a_factory_in_a_file_finds_what_lies_beside_it(
+    tmp_path: Path, importing: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'layers_of_the_test.py').write_text('from tiny_unet import unet\n')
+    (tmp_path / 'nets_of_the_test.py').write_text('from layers_of_the_test import unet\n')
+    monkeypatch.setattr('sys.path', [*os.sys.path])
+    source = f'{tmp_path / "nets_of_the_test.py"}:unet'
+    assert importing(source, input_size='32x16', publish=False).spec.name == 'unet'
+
+
+FAILING = {
+    'import': ('raise_ = undefined\n', OptionInvalid, "name 'undefined' is not defined"),
+    'call': (
+        'import pickle\ndef net():\n    raise pickle.UnpicklingError("bad magic")\n',
+        CompileFailed,
+        r'net\(\) fails: UnpicklingError: bad magic',
+    ),
+    'run': (
+        'import torch\nclass net(torch.nn.Module):\n'
+        '    def forward(self, image):\n        assert image.shape[2] == 5, "wants 5 rows"\n',
+        CompileFailed,
+        'fails on an image of 1x3x16x32: wants 5 rows',
+    ),
+}
+
+
+@pytest.mark.parametrize('moment', FAILING)
+def test_whatever_the_code_of_a_network_raises_is_told(
+    moment: str, tmp_path: Path, importing: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, error, message = FAILING[moment]
+    file = tmp_path / f'fails_at_{moment}.py'
+    file.write_text(code)
+    monkeypatch.setattr('sys.path', [*os.sys.path])
+    with pytest.raises(error, match=message):
+        importing(f'{file}:net', input_size='32x16')
+
+
 @pytest.mark.parametrize(
     ('name', 'error', 'message'),
     [
