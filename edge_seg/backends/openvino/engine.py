@@ -86,13 +86,14 @@ def load_prebuilt(artifact: Path, spec: ModelSpec, options: CompileOptions) -> O
         raise PrebuiltUnusable(
             f'{artifact.name} cannot be imported: {readable(error)}', remedy='build it again'
         ) from error
-    check_precision(options.precision, effective_precision(compiled), device)
+    report = _report(compiled, header.fused, from_cache=True)
+    check_precision(options.precision, report.precision, device)
     return OpenVinoModel(
         compiled,
         inputs=header.inputs,
         outputs=header.outputs,
         output_kind=header.output_kind,
-        report=_report(compiled, header.fused, from_cache=True),
+        report=report,
     )
 
 
