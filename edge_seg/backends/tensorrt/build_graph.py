@@ -1,6 +1,5 @@
 """Reads an ONNX file into a TensorRT network and compares it with the manifest."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +10,7 @@ from edge_seg.backends.tensorrt.fitting import (
     fit_input,
     InputFit,
     pick_output,
+    Shape,
 )
 from edge_seg.backends.tensorrt.sdk import optional, Sdk
 from edge_seg.backends.tensorrt.translate import explain
@@ -110,8 +110,14 @@ def refuse(sdk: Sdk, mark: int, what: str, *more: str) -> NoReturn:
 def _described(tensor: Any, *, is_input: bool) -> EngineTensor:
     word = str(tensor.dtype.name)
     dtype = DTYPES.get(word, word.lower())
-    shape: Sequence[int] = tensor.shape
-    return EngineTensor(FoundTensor(str(tensor.name), tuple(shape), dtype), is_input)
+    return EngineTensor(FoundTensor(str(tensor.name), _shape(tensor), dtype), is_input)
+
+
+def _shape(tensor: Any) -> Shape | None:
+    try:
+        return tuple(tensor.shape)
+    except ValueError:  # the rank is -1 where TensorRT cannot tell it, which len() does not take
+        return None
 
 
 def _worded(error: Any) -> str:

@@ -6,6 +6,14 @@ from edge_seg.backends.file_info import FoundTensor
 from edge_seg.backends.tensorrt.fitting import DTYPES, EngineTensor, Profile
 from edge_seg.backends.tensorrt.sdk import Sdk
 
+# Not get_tensor_bytes_per_component: TensorRT answers -1 for tensors that are not vectorised.
+_BYTES = {
+    'FLOAT': 4, 'INT32': 4, 'HALF': 2, 'BF16': 2,
+    'INT8': 1, 'UINT8': 1, 'BOOL': 1, 'FP8': 1, 'INT4': 1, 'FP4': 1, 'E8M0': 1,
+}  # fmt: skip
+_MOST_BYTES = 8
+"""Of INT64, and of what is not known: too large a buffer does no harm."""
+
 
 def read_tensors(sdk: Sdk, engine: Any) -> tuple[EngineTensor, ...]:
     """Describe every input and output of an engine, in its order."""
@@ -27,7 +35,7 @@ def _described(sdk: Sdk, engine: Any, name: str) -> EngineTensor:
         on_device=engine.get_tensor_location(name) == trt.TensorLocation.DEVICE,
         linear=engine.get_tensor_format(name) == trt.TensorFormat.LINEAR,
         profiles=profiles,
-        element_bytes=max(1, int(engine.get_tensor_bytes_per_component(name))),
+        element_bytes=_BYTES.get(_word(engine, name), _MOST_BYTES),
     )
 
 
@@ -37,8 +45,12 @@ def _profile(engine: Any, name: str, index: int) -> Profile:
 
 
 def _dtype(engine: Any, name: str) -> str:
-    word = str(engine.get_tensor_dtype(name).name)
+    word = _word(engine, name)
     return DTYPES.get(word, word.lower())
+
+
+def _word(engine: Any, name: str) -> str:
+    return str(engine.get_tensor_dtype(name).name)
 
 
 def activation_bytes(sdk: Sdk, engine: Any) -> int:

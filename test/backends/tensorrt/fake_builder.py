@@ -25,6 +25,16 @@ LAYER_WORDS = {'fp32': 'Float', 'fp16': 'Half', 'int8': 'Int8'}
 PHASES = (('Building Engine', None, 3), ('Tactic selection', 'Building Engine', 4))
 
 
+class NoRank:
+    """NVIDIA's Dims of a tensor whose rank TensorRT does not know."""
+
+    def __len__(self) -> int:
+        return -1
+
+    def __getitem__(self, index: int) -> int:
+        raise IndexError(index)
+
+
 class DeviceType(enum.Enum):
     """What ``default_device_type`` gives."""
 
@@ -161,7 +171,9 @@ class OnnxParser(_Owned):
 
     def _tensor(self, value: Any) -> Any:
         kind = value.type.tensor_type
-        shape = [d.dim_value if d.HasField('dim_value') else -1 for d in kind.shape.dim]
+        shape: Any = [d.dim_value if d.HasField('dim_value') else -1 for d in kind.shape.dim]
+        if not kind.HasField('shape'):
+            shape = NoRank()
         return _make(self._machine, 'ITensor', value.name, shape, ELEMENTS[kind.elem_type])
 
     @property
@@ -325,6 +337,9 @@ def _follow(monitor: Any) -> bool:
 
 def _plan(machine: Machine, network: Any, config: Any) -> bytes | None:
     """Give the engine of a network: its 1x1 convolution and what was fused around it."""
+    if any(isinstance(each._said[1], NoRank) for each in network._outputs):
+        machine.error('[network.cpp] Error Code 4: shapes of the network are inconsistent')
+        return None
     arrays = {t.name: onnx.numpy_helper.to_array(t) for t in network._proto.graph.initializer}
     image, result = network._inputs[0], network._outputs[0]
     tensors = [

@@ -198,7 +198,9 @@ class ICudaEngine(_Owned):
         return self._machine.enums['TensorFormat'][self._tensors[name].get('format', 'LINEAR')]
 
     def get_tensor_bytes_per_component(self, name: str) -> int:
-        return int(DTYPES[self._tensors[name]['dtype']].itemsize)
+        # As NvInferRuntime.h has it: only vectorised tensors have components.
+        is_plain = self._tensors[name].get('format', 'LINEAR') == 'LINEAR'
+        return -1 if is_plain else int(DTYPES[self._tensors[name]['dtype']].itemsize)
 
     def get_tensor_profile_shape(self, name: str, index: int) -> list[list[int]]:
         if self._tensors[name]['mode'] != 'INPUT':

@@ -72,6 +72,14 @@ def test_a_failure_carries_what_tensorrt_logged(building: FakeMachine, name: str
         build(building)
 
 
+def test_an_output_without_a_rank_is_an_error_and_not_a_traceback(building: FakeMachine) -> None:
+    proto = MODEL.proto()
+    proto.graph.output[0].type.tensor_type.ClearField('shape')
+    save_proto(proto, building.folder / 'net.onnx')
+    with pytest.raises(CompileFailed, match='shapes of the network are inconsistent'):
+        build(building)
+
+
 def test_an_engine_that_does_not_load_is_not_written(building: FakeMachine) -> None:
     building.gpu.fail_always = {'deserialize_cuda_engine'}
     with pytest.raises(CompileFailed, match='cannot be loaded'):
