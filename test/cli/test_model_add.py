@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from command_line import Run
+from edge_seg.backends.tensorrt.engine_key import BuiltFor, EngineKey, EngineRecord, record_path
 from edge_seg.core.values import ClassInfo, OutputKind, ResizeMode, Size
 from edge_seg.models.manifest import Manifest
 from edge_seg.models.package import verify_artifacts
@@ -220,31 +221,80 @@ def test_a_file_that_is_no_model_is_refused(
     assert ModelStore(store_root).entries() == ()
 
 
-def test_a_tensorrt_engine_is_described_by_options(
-    run: Run, tmp_path: Path, store_root: Path
-) -> None:
-    plan = tmp_path / 'floor.plan'
-    plan.write_bytes(b'ftrt' + bytes(20) + bytes((10, 3, 0, 26)) + bytes(100))
+PLAN = b'ftrt' + bytes(20) + bytes((10, 3, 0, 26)) + bytes(100)
+ENGINE_WORDS = (
+    '--input-name', 'image', '--input-size', '64x32', '--input-layout', 'NCHW',
+    '--output-name', 'scores', '--output-layout', 'NCHW',
+)  # fmt: skip
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    """Give an engine of somebody, as it must lie on disk."""
+    folder = tmp_path / 'engines'
+    folder.mkdir(mode=0o700)
+    path = folder / 'floor.plan'
+    path.write_bytes(PLAN)
+    path.chmod(0o600)
+    return path
+
+
+def record_of(plan: bytes) -> str:
+    machine = BuiltFor('10.3.0', '12.6', 'Orin', '8.7', 16)
+    key = EngineKey('ab' * 32, machine, 'fp16')
+    return EngineRecord(key, hashlib.sha256(plan).hexdigest(), key.digest()).to_json()
+
+
+def test_a_tensorrt_engine_is_described_by_options(run: Run, plan: Path, store_root: Path) -> None:
     result = run('model', 'add', plan, *ANSWERS)
     assert result.code == 2
     missing = ('--input-name', '--output-name', '--input-size')
     assert all(option in result.err for option in missing)
-    words = ['--input-name', 'image', '--input-size', '64x32', '--input-layout', 'NCHW']
-    words += ['--output-name', 'scores', '--output-layout', 'NCHW']
-    (tmp_path / 'floor.plan.json').write_text('the record that our builder wrote')
-    result = run('model', 'add', plan, *ANSWERS, *words)
+    result = run('model', 'add', plan, *ANSWERS, *ENGINE_WORDS)
     assert result.code == 0, result.err
     manifest = published(store_root, 'floor')
-    assert [file.path for file in manifest.files()] == ['floor.plan', 'floor.plan.json']
-    assert dict(manifest.provenance.fields)['tensorrt'] == '10.3.0.26'
+    assert [file.path for file in manifest.files()] == ['floor.plan']
+    assert dict(manifest.provenance.fields)['tensorrt'] == '10.3.0'
     assert manifest.spec.input.dtype == 'float32'
 
 
-def test_a_plan_without_the_header_is_refused(run: Run, tmp_path: Path) -> None:
-    (tmp_path / 'floor.engine').write_bytes(b'PK\x03\x04' + bytes(100))
-    result = run('model', 'add', tmp_path / 'floor.engine', *ANSWERS)
+def test_the_record_of_an_engine_is_published_with_it_and_told(
+    run: Run, plan: Path, store_root: Path
+) -> None:
+    record_path(plan).write_text(record_of(PLAN))
+    result = run('model', 'add', plan, *ANSWERS, *ENGINE_WORDS)
+    assert result.code == 0, result.err
+    manifest = published(store_root, 'floor')
+    assert [file.path for file in manifest.files()] == ['floor.plan', 'floor.plan.json']
+    told = dict(manifest.provenance.fields)
+    assert told['engine_built_for'] == 'TensorRT 10.3.0, Orin, compute 8.7'
+    assert told['engine_precision'] == 'fp16'
+
+
+@pytest.mark.parametrize(
+    ('record', 'mode', 'words'),
+    [
+        ('what is this', 0o600, 'is damaged'),
+        (record_of(b'another engine'), 0o600, 'is not the engine that floor.plan.json describes'),
+        (record_of(PLAN), 0o666, 'is writable by others'),
+    ],
+)
+def test_an_engine_that_no_node_would_take_is_not_published(
+    run: Run, plan: Path, store_root: Path, record: str, mode: int, words: str
+) -> None:
+    record_path(plan).write_text(record)
+    record_path(plan).chmod(mode)
+    result = run('model', 'add', plan, *ANSWERS, *ENGINE_WORDS)
     assert result.code == 1
-    assert 'is no TensorRT engine' in result.err
+    assert words in result.err
+    assert ModelStore(store_root).entries() == ()
+
+
+def test_a_plan_without_the_header_is_refused(run: Run, plan: Path) -> None:
+    plan.write_bytes(b'PK\x03\x04' + bytes(100))
+    result = run('model', 'add', plan, *ANSWERS)
+    assert result.code == 1
+    assert "begins with b'PK" in result.err
 
 
 @pytest.mark.parametrize('weights', ['floor.onnx.data', 'weights/any name'])

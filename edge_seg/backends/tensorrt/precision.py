@@ -6,7 +6,7 @@ from typing import Any
 
 from edge_seg.backends.layer_profile import LayerTime
 from edge_seg.backends.tensorrt.sdk import optional, Sdk
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import CompileFailed, PrebuiltUnusable
 
 UNKNOWN = 'unknown'
 _WORDS = {
@@ -62,6 +62,25 @@ def precision_of_layers(text: str) -> str:
         if precision
     )
     return votes.most_common(1)[0][0] if votes else UNKNOWN
+
+
+def settled_precision(recorded: str, told: str, file: str) -> str:
+    """Give the precision of an engine from its record, which must agree with what it tells.
+
+    Args:
+        recorded: by the builder, who knows when a network is of mixed types.
+        told: by the engine itself; 'unknown' when it tells nothing.
+        file: file name, for the message.
+
+    Raises:
+        PrebuiltUnusable: they contradict each other.
+    """
+    if told in (UNKNOWN, recorded) or recorded == 'mixed':
+        return recorded
+    raise PrebuiltUnusable(
+        f'{file} computes in {told}, and its record says {recorded}',
+        remedy='rebuild it; its record was changed',
+    )
 
 
 def check_precision(wanted: str, effective: str, file: str) -> None:

@@ -25,7 +25,7 @@ from edge_seg.backends.tensorrt.loaded_engine import LoadedEngine
 from edge_seg.backends.tensorrt.memory_fit import check_room, usable
 from edge_seg.backends.tensorrt.options import RunOptions
 from edge_seg.backends.tensorrt.owner import release_locals
-from edge_seg.backends.tensorrt.precision import check_precision
+from edge_seg.backends.tensorrt.precision import check_precision, settled_precision
 from edge_seg.backends.tensorrt.preprocess_kernel import KernelProgram
 from edge_seg.backends.tensorrt.sdk import Sdk
 from edge_seg.backends.tensorrt.translate import explain, REBUILD
@@ -181,7 +181,9 @@ class EngineSession:
         file, options = request.file, request.options
         self._check_room({'weights': len(file.blob)})
         engine = self._engine = LoadedEngine(sdk, file, dla_core=options.dla_core)
-        precision = engine.precision if file.record is None else file.record.key.precision
+        precision = engine.precision
+        if file.record is not None:
+            precision = settled_precision(file.record.key.precision, precision, file.name)
         check_precision(request.precision, precision, file.name)
         tensors = engine.tensors
         fit = fit_input(tensors, request.spec, file=file.name)

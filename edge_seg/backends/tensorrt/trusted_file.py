@@ -84,5 +84,8 @@ def _problems(path: Path, found: os.stat_result) -> Iterator[tuple[str, str, str
         yield (
             f'{path} is writable by others (mode {stat.S_IMODE(found.st_mode):04o})',
             'an engine that only its owner can write: it is executable code',
-            f'chmod go-w {path}, if you trust what is in it',
+            # A folder like /tmp must stay as it is.
+            'move the engine into a folder of your own'
+            if found.st_mode & stat.S_ISVTX
+            else f'chmod go-w {path}, if you trust what is in it',
         )

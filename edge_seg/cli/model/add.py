@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 from edge_seg.backends.file_info import FoundTensor
-from edge_seg.cli.model.assemble import assemble, DEFAULT_AGREEMENT, Extras, FORMATS, plan_version
+from edge_seg.cli.model.assemble import assemble, DEFAULT_AGREEMENT, Extras, FORMATS
+from edge_seg.cli.model.engine import engine_facts
 from edge_seg.cli.model.network import given_options, network_options, pair
 from edge_seg.cli.model.questions import TerminalInterview
 from edge_seg.cli.view import json_option, progress_bar, show_json, stores_option
@@ -124,7 +125,7 @@ def _read(
     source: Path, kind: ArtifactFormat
 ) -> tuple[Sequence[FoundTensor], Sequence[FoundTensor], tuple[tuple[str, str], ...]]:
     if kind is ArtifactFormat.TENSORRT_ENGINE:
-        return (), (), (('tensorrt', plan_version(source)),)
+        return (), (), engine_facts(source)
     # OpenVINO takes a second to import: after the options were parsed, not before.
     from edge_seg.backends.inspect import inspect_model
 

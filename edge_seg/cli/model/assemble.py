@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edge_seg.core.values import ArtifactFormat, ModelSpec
-from edge_seg.errors import CompileFailed, IntegrityError
+from edge_seg.errors import IntegrityError
 from edge_seg.models.durable import open_inside, sha256_of
 from edge_seg.models.manifest import Artifact, ArtifactFile, GoldenSample, Manifest, Provenance
 from edge_seg.models.manifest_writer import dump_manifest
@@ -18,8 +18,6 @@ DEFAULT_AGREEMENT = 0.95
 PLAN_SUFFIXES = ('.plan', '.engine', '.trt')
 ENGINE_RECORD_SUFFIX = '.json'
 """Of what our builder writes beside an engine: what it was built from and for."""
-PLAN_MAGIC = b'ftrt'
-PLAN_VERSION = slice(24, 28)
 FORMATS = {
     '.onnx': ArtifactFormat.ONNX,
     '.xml': ArtifactFormat.OPENVINO_IR,
@@ -83,19 +81,6 @@ def assemble(
     elsewhere = {name: path.resolve() for name, path in sources}
     elsewhere.update(golden_sources)
     return Submission(dump_manifest(manifest), source.parent.absolute(), elsewhere)
-
-
-def plan_version(path: Path) -> str:
-    """Return the TensorRT version that built an engine, from its header.
-
-    Raises:
-        CompileFailed: the file is no TensorRT engine.
-    """
-    with path.open('rb') as stream:
-        header = stream.read(PLAN_VERSION.stop)
-    if len(header) < PLAN_VERSION.stop or not header.startswith(PLAN_MAGIC):
-        raise CompileFailed(f'{path.name} is no TensorRT engine', expected='a header of ftrt')
-    return '.'.join(str(number) for number in header[PLAN_VERSION])
 
 
 def _sources(

@@ -8,6 +8,7 @@ import shutil
 from tempfile import TemporaryDirectory
 
 from edge_seg.backends.tensorrt.build_files import write_whole
+from edge_seg.backends.tensorrt.engine_file import read_engine
 from edge_seg.backends.tensorrt.engine_key import EngineRecord, read_record, record_path
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, MANIFEST_NAME
@@ -54,6 +55,28 @@ def publish_engine(
         return store.publish(folder)
 
 
+def engine_facts(engine: Path) -> tuple[tuple[str, str], ...]:
+    """Tell for the provenance what an engine from elsewhere was built by and for.
+
+    It is read as the node will read it: what would be refused there is refused here.
+
+    Raises:
+        CompileFailed: it is no engine, others can write it, or its record is of another one.
+    """
+    found = read_engine(engine)
+    built_by = ('tensorrt', str(found.header.version))
+    return (built_by,) if found.record is None else (built_by, *_recorded(found.record))
+
+
+def _recorded(record: EngineRecord) -> list[tuple[str, str]]:
+    machine = record.key.machine
+    made_for = f'{machine.device}, compute {machine.compute_capability}'
+    return [
+        ('engine_built_for', f'TensorRT {machine.tensorrt}, {made_for}'),
+        ('engine_precision', record.key.precision),
+    ]
+
+
 def _kept_files(manifest: Manifest) -> Iterator[ArtifactFile]:
     """Yield the files of a model but those of an older engine."""
     older = manifest.artifact(ArtifactFormat.TENSORRT_ENGINE)
@@ -71,10 +94,7 @@ def _with_engine(
     others = [a for a in manifest.artifacts if a.format is not ArtifactFormat.TENSORRT_ENGINE]
     fields = [*manifest.provenance.fields, ('engine_built_from', package.identity)]
     if record is not None:
-        machine = record.key.machine
-        made_for = f'{machine.device}, compute {machine.compute_capability}'
-        fields.append(('engine_built_for', f'TensorRT {machine.tensorrt}, {made_for}'))
-        fields.append(('engine_precision', record.key.precision))
+        fields += _recorded(record)
     return replace(
         manifest,
         spec=replace(manifest.spec, version=version),

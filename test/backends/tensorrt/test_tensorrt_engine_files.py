@@ -27,7 +27,7 @@ from edge_seg.backends.tensorrt.plan_header import (
 )
 from edge_seg.errors import CompileFailed
 from fake_machine import FakeMachine
-from fake_plan import plan_header
+from fake_plan import plan_header, plan_of
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
@@ -70,8 +70,11 @@ def test_an_engine_that_others_may_write_is_refused(engine: Path, mode: int) -> 
 @pytest.mark.parametrize('mode', [0o770, 0o707, 0o1777])
 def test_a_directory_that_others_may_write_is_refused(engine: Path, mode: int) -> None:
     engine.parent.chmod(mode)
-    with pytest.raises(CompileFailed, match='writable by others'):
+    with pytest.raises(CompileFailed, match='writable by others') as refusal:
         read_engine(engine)
+    # Nobody is told to change /tmp.
+    remedy = 'move the engine' if mode & 0o1000 else f'chmod go-w {engine.parent}'
+    assert refusal.value.remedy.startswith(remedy)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='only root can give files away')
@@ -295,6 +298,21 @@ def test_a_recorded_precision_is_reported_and_held_against_the_wish(
     served.close()
     with pytest.raises(CompileFailed, match='computes in fp16; expected int8'):
         machine.backend.compile_model(engine, model.spec, CompileOptions(precision='int8'))
+
+
+def test_a_record_that_claims_another_precision_than_the_engine_is_refused(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine, model = any_machine('11.4.0'), TinyModel()
+    plan = plan_of(model, machine.version)
+    plan.layers = [{'LayerType': 'CaskConvolution', 'Inputs': [{'Format/Datatype': 'Float'}]}]
+    engine = machine.engine(plan)
+    key = replace(KEY, machine=built_for(ORIN, machine.version))
+    record_beside(engine, key)
+    with pytest.raises(CompileFailed, match='computes in fp32, and its record says fp16'):
+        machine.backend.compile_model(engine, model.spec, CompileOptions(precision='fp16'))
+    record_beside(engine, replace(key, precision='mixed'))
+    machine.backend.compile_model(engine, model.spec, CompileOptions()).close()
 
 
 def test_a_recorded_engine_of_another_machine_never_reaches_tensorrt(
