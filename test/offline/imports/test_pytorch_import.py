@@ -138,8 +138,10 @@ FAILING = {
         r'net\(\) fails: UnpicklingError: bad magic',
     ),
     'run': (
-        'import torch\nclass net(torch.nn.Module):\n'
-        '    def forward(self, image):\n        assert image.shape[2] == 5, "wants 5 rows"\n',
+        (
+            'import torch\nclass net(torch.nn.Module):\n    def forward(self, image):\n'
+            '        assert image.shape[2] == 5, "wants 5 rows"\n'
+        ),
         CompileFailed,
         'fails on an image of 1x3x16x32: wants 5 rows',
     ),
