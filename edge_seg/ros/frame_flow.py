@@ -57,6 +57,11 @@ class FrameFlow:
         self._zones = (
             ThermalZones(Path(settings.thermal_dir)) if settings.thermal_rate_hz else None
         )
+        if self._zones is not None and not self._zones.can_tell:
+            node.get_logger().warning(
+                f'thermal_rate_hz has no effect: no zone in {settings.thermal_dir} has a passive '
+                'trip point; set thermal_dir, or thermal_rate_hz to 0'
+            )
         self.heat = ''
         """Why the rate of the cameras is lowered; '' = it is not."""
         self._timer: Timer | None = None

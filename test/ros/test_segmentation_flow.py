@@ -111,6 +111,14 @@ def test_heat_lowers_the_rate(tmp_path: Path, store: ModelStore) -> None:
             operator.report_saying('segmenting')
 
 
+def test_a_machine_that_cannot_tell_its_heat_is_named(tmp_path: Path, store: ModelStore) -> None:
+    with segmentation_nodes(tmp_path, store) as start:
+        process, operator = start(thermal_rate_hz=2.0, thermal_dir=str(tmp_path))
+        assert operator.change('configure')
+        assert operator.change('activate')
+        operator.until(lambda: 'thermal_rate_hz has no effect' in process.log, 'a warning')
+
+
 def test_old_frames_are_stale(operator: Operator) -> None:
     camera, masks = operator.settled_camera(), operator.listen('mask')
     frame = rgb8(VIEW)

@@ -52,5 +52,14 @@ def test_the_worst_zone_is_named(cpu: Zone, tmp_path: Path) -> None:
     assert zones.heat() is None
 
 
-def test_a_machine_without_zones_is_never_hot(tmp_path: Path) -> None:
-    assert ThermalZones(tmp_path / 'nothing').heat() is None
+def test_a_machine_without_zones_is_never_hot_and_says_so(tmp_path: Path) -> None:
+    Zone(tmp_path, 0, 'board', critical=105000)
+    Zone(tmp_path, 1, 'x86_pkg_temp', passive=0)  # a trip point that is not set
+    for folder in (tmp_path, tmp_path / 'nothing'):
+        zones = ThermalZones(folder)
+        assert not zones.can_tell
+        assert zones.heat() is None
+
+
+def test_a_machine_with_a_trip_point_can_tell(cpu: Zone, tmp_path: Path) -> None:
+    assert ThermalZones(tmp_path).can_tell

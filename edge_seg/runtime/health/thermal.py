@@ -47,6 +47,11 @@ class ThermalZones:
         self._zones = tuple(_zones(folder))
         self._hot: dict[_Zone, Heat] = {}
 
+    @property
+    def can_tell(self) -> bool:
+        """Whether any zone has a trip point for throttling; else this never finds heat."""
+        return bool(self._zones)
+
     def heat(self) -> Heat | None:
         """Read them; gives the one furthest above its trip point, None while none is too hot.
 
