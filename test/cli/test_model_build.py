@@ -217,3 +217,11 @@ def test_a_built_engine_is_measured(run: Run, tiny: ModelStore) -> None:
     assert ran['run']['format'] == 'tensorrt_engine'
     assert ran['run']['size_bytes'] == engine['size']
     assert ran['layers_note'] != ''
+
+
+def test_a_model_is_fused_on_a_machine_that_has_tensorrt_too(run: Run, tiny: ModelStore) -> None:
+    pytest.importorskip('openvino', reason='OpenVINO compares fused and original')
+    result = run('model', 'fuse', 'tiny', '--as', '2')
+    assert (result.code, result.err) == (0, '')
+    engine = built(run('model', 'build-engine', 'tiny@2', '--json'))
+    assert engine['model'] == 'tiny@2'

@@ -11,7 +11,7 @@ from edge_seg.backends.tensorrt.engine_key import built_for
 from edge_seg.backends.tensorrt.options import pick_device, run_options
 from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, load_sdk, Sdk
 from edge_seg.backends.tensorrt.session import EngineRequest
-from edge_seg.backends.tensorrt.translate import BUILD_COMMAND, REBUILD
+from edge_seg.backends.tensorrt.translate import BUILD_COMMAND
 from edge_seg.core.values import ModelSpec
 from edge_seg.errors import BackendUnavailable, CompileFailed
 
@@ -32,11 +32,12 @@ def engine_request(
     Raises:
         BackendUnavailable, CompileFailed: as ``TensorRtBackend.compile_model``.
     """
+    command = f'{BUILD_COMMAND} {spec.name}@{spec.version}'
     if artifact.suffix.lower() not in ENGINE_SUFFIXES:
         raise CompileFailed(
             f'{artifact.name} is no TensorRT engine, and none was built from it',
             expected=' or '.join(ENGINE_SUFFIXES),
-            remedy=f'{BUILD_COMMAND} {spec.name}@{spec.version}, on this machine',
+            remedy=f'{command}, on this machine',
         )
     wanted = run_options(options)
     sdk = load_sdk()
@@ -45,7 +46,7 @@ def engine_request(
     wanted.mapped(device)
     file = read_engine(artifact)
     here = built_for(device, sdk.version)
-    check_machine(file, here, remedy=REBUILD)
+    check_machine(file, here, remedy=f'build it here: {command}')
     return sdk, layer, EngineRequest(file, spec, device, wanted, options.precision)
 
 

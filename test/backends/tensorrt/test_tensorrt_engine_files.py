@@ -325,6 +325,6 @@ def test_a_recorded_engine_of_another_machine_never_reaches_tensorrt(
     )
     with pytest.raises(CompileFailed, match='GPU Xavier, here is Orin') as refusal:
         machine.backend.compile_model(engine, model.spec, CompileOptions())
-    assert 'edge_seg model build-engine' in refusal.value.remedy
+    assert refusal.value.remedy == 'build it here: edge_seg model build-engine tiny@1'
     assert machine.gpu.calls == []
     assert 'tensorrt' in sys.modules
