@@ -46,7 +46,7 @@ def segment_bytes(
     """
     if 'fastrtps' not in (middleware or get_rmw_implementation_identifier()):
         return None
-    transports = environment.get(TRANSPORTS_VARIABLE, '').partition('?')[0]
+    transports = _named_transports(environment)
     path = profile_file(environment)
     if path:
         return _segment_in(path, transports)
@@ -59,6 +59,16 @@ def profile_file(environment: Mapping[str, str] = os.environ) -> str:
     if dds_profile_variable(environment) == OLD_DDS_PROFILE_VARIABLE:
         return old  # Fast DDS 2 knows no other name
     return environment.get(DDS_PROFILE_VARIABLE, '') or old
+
+
+def _named_transports(environment: Mapping[str, str]) -> str:
+    """Give the name of the built-in transports; '' for the default ones."""
+    if (
+        environment.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == 'LOCALHOST'
+        or environment.get('ROS_LOCALHOST_ONLY') == '1'
+    ):
+        return ''  # rmw_fastrtps then replaces them by UDP and shared memory, whatever is named
+    return environment.get(TRANSPORTS_VARIABLE, '').partition('?')[0]
 
 
 @lru_cache(maxsize=4)

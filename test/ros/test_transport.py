@@ -58,6 +58,18 @@ def test_the_built_in_transports_decide_where_no_profile_does(
     assert segment_bytes(environment, middleware=middleware) == expected
 
 
+@pytest.mark.parametrize('transports', ['LARGE_DATA', 'UDPv4', ''])
+@pytest.mark.parametrize(
+    'narrowed', [{'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, {'ROS_LOCALHOST_ONLY': '1'}]
+)
+def test_on_one_machine_only_the_middleware_sets_its_own_transports(
+    narrowed: dict[str, str], transports: str
+) -> None:
+    environment = {'FASTDDS_BUILTIN_TRANSPORTS': transports, **narrowed}
+    assert segment_bytes(environment, middleware=FAST_DDS) == DEFAULT_SEGMENT_BYTES
+    assert segment_bytes({**environment, NEW: PROFILE}, middleware=FAST_DDS) == OURS
+
+
 @pytest.mark.parametrize(
     ('elements', 'expected'),
     [
