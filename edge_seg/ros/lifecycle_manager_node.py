@@ -16,6 +16,7 @@ from typing import cast
 from diagnostic_msgs.msg import DiagnosticArray
 from edge_seg.errors import EdgeSegError
 from edge_seg.models.store import ModelStore
+from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.lifecycle_client import LifecycleClient
 from edge_seg.ros.log_bridge import forward_logs
 from edge_seg.ros.manager_diagnostics import diagnostics
@@ -199,7 +200,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(stop: StopRequest) -> int:
     try:
-        node = LifecycleManagerNode()
+        with clear_of_the_dead():
+            node = LifecycleManagerNode()
     except EdgeSegError as refusal:
         print(f'lifecycle_manager: {refusal}', file=sys.stderr)
         return 1

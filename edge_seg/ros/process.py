@@ -12,6 +12,7 @@ import socket
 import sys
 
 from edge_seg.ros.compat import make_executor
+from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.log_bridge import forward_logs
 import rclpy
 from rclpy.executors import Executor
@@ -119,7 +120,8 @@ def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> i
             args=list(sys.argv if args is None else args),
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        node = create()
+        with clear_of_the_dead():
+            node = create()
         forward_logs(node.get_logger())
         executor = make_executor()
         executor.add_node(node)
