@@ -42,10 +42,16 @@ class CameraPort:
         self._frame_bytes = 0  # of the newest frame; written by the reader's thread
         self._node = node
         self._settings = settings
+        self._judging: Callable[[], bool] = lambda: False
         self._mailbox: NewestFrameMailbox[CameraFrame[Header]] | None = None
 
     def connect(
-        self, changed: threading.Condition, clock: Callable[[], float], reader: FrameReader
+        self,
+        changed: threading.Condition,
+        clock: Callable[[], float],
+        reader: FrameReader,
+        *,
+        judging: Callable[[], bool],
     ) -> FramePort[Header]:
         """Make mailbox and input, not subscribed yet; gives what the worker needs.
 
@@ -53,7 +59,9 @@ class CameraPort:
             changed: shared by all cameras of the node.
             clock: the node's clock in seconds.
             reader: takes the messages.
+            judging: tells whether frames are needed though nobody listens.
         """
+        self._judging = judging
         statistics, settings = self.statistics, self._settings
         statistics.reset()
         self._mailbox = NewestFrameMailbox(
@@ -78,8 +86,8 @@ class CameraPort:
 
     @property
     def busy(self) -> bool:
-        """Whether frames are wanted: somebody listens to an output, or the node is not lazy."""
-        return not self._settings.lazy or self.outputs.subscribers() > 0
+        """Whether frames are wanted: by a listener, a model on probation, or a node not lazy."""
+        return not self._settings.lazy or self.outputs.subscribers() > 0 or self._judging()
 
     @property
     def settled(self) -> bool:

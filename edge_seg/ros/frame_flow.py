@@ -72,7 +72,12 @@ class FrameFlow:
         self._errors = Throttle(ERROR_LOG_PERIOD_S)
         changed = threading.Condition()
         self._worker: FrameWorker[Header] = FrameWorker(
-            [camera.connect(changed, self._now_s, self._reader) for camera in cameras],
+            [
+                camera.connect(
+                    changed, self._now_s, self._reader, judging=lambda: observer.needs_frames
+                )
+                for camera in cameras
+            ],
             changed,
             slot,
             observer=observer,

@@ -339,3 +339,21 @@ def test_a_model_that_misleads_is_withdrawn_by_itself(inactive: Operator) -> Non
     assert status.values['last_error'].startswith('probation: misleading@1')
     inactive.until(lambda: inactive.get('model') == 'colours@1', 'the parameter to be set back')
     station.assert_serves(1)
+
+
+def test_a_model_that_misleads_is_withdrawn_though_nobody_listens(inactive: Operator) -> None:
+    inactive.change_settings(probation_frames=5, probation_s=30.0, shadow_every=1)
+    inactive.start()
+    statuses = inactive.listen('model_status', DiagnosticStatus, LATCHED)
+    camera = inactive.camera()
+    with camera.streaming(rgb8(VIEW), 50.0):
+        inactive.change_settings(model='misleading@1')
+        inactive.until(
+            lambda: any(
+                (values['stage'], values['requested']) == ('rejected', 'misleading@1')
+                for values in (report_of(each).values for each in statuses.messages)
+            ),
+            'the model to be withdrawn',
+        )
+        rest = inactive.report(lambda r: r.values['rate_in_hz'] == '0.0', 'rest')
+    assert rest.values['model'] == 'colours@1'

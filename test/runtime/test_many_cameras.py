@@ -41,6 +41,8 @@ Camera = NewestFrameMailbox[CameraFrame[str]]
 class Watcher:
     """Stands for sink and observer: keeps whom each answer was for."""
 
+    needs_frames = False
+
     def __init__(self) -> None:
         self.answers: list[str] = []
         self._changed = threading.Condition()

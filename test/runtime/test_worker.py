@@ -82,6 +82,7 @@ class Line:
         self.errors: list[tuple[str, DropReason, str]] = []
         self.answered: list[Answer] = []
         self.failed: list[str] = []
+        self.needs_frames = False
         changed = threading.Condition()
         self.mailbox: NewestFrameMailbox[CameraFrame[str]] = NewestFrameMailbox(
             lambda: self.clock_s,
@@ -169,6 +170,14 @@ def test_nothing_is_computed_when_nothing_is_wanted(line: Line) -> None:
     assert line.drops == {DropReason.NO_SUBSCRIBER: 1}
     assert not line.snapshot.latencies
     assert not line.errors
+
+
+def test_a_model_on_probation_sees_frames_though_nothing_is_wanted(line: Line) -> None:
+    line.sink.wants = Wanted()
+    line.needs_frames = True
+    line.ask(frame())
+    assert len(line.answered) == 1
+    assert not line.drops
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,10 @@ class FrameObserver(Protocol):
     def frame_failed(self, model: ServingModel, error: str) -> None:
         """Take note of a frame on which inference failed."""
 
+    @property
+    def needs_frames(self) -> bool:
+        """True while a model is to be judged, whether somebody listens to its masks or not."""
+
 
 @dataclass(frozen=True, slots=True)
 class FramePort(Generic[HeaderT]):
@@ -185,7 +189,7 @@ class FrameWorker(Generic[HeaderT]):
 
     def _answer(self, port: FramePort[HeaderT], waiting: Waiting[CameraFrame[HeaderT]]) -> None:
         wanted = port.sink.wanted()
-        if not wanted.anything:
+        if not (wanted.anything or self._observer.needs_frames):
             self._drop(port, DropReason.NO_SUBSCRIBER)
             return
         try:

@@ -155,6 +155,12 @@ class Succession:
 
         return self._put_back(note, keep=self._keep_previous)[0].model.identity
 
+    @property
+    def needs_frames(self) -> bool:
+        """True during probation: nobody would know whether a model is good that sees nothing."""
+        with self._lock:
+            return self._probation is not None
+
     def frame_answered(self, model: ServingModel, answer: Answer) -> None:
         """Note an answered frame; on shadow frames the previous model runs here as well."""
         try:
