@@ -151,6 +151,8 @@ class OnnxParser(_Owned):
 
     def parse_from_file(self, path: str) -> bool:
         machine = self._machine
+        if type(path) is not str:
+            raise TypeError('parse_from_file(): incompatible function arguments')
         if machine.failing('parse_from_file'):
             return False
         proto = onnx.load(path)
@@ -214,6 +216,8 @@ class IOptimizationProfile(_Owned):
     def set_shape(self, name: str, low: Any, best: Any, high: Any) -> None:
         if self._machine.failing('set_shape'):
             raise ValueError('the shape provided is not consistent')
+        for shape in (low, best, high):
+            _whole(shape)
         self._shapes[name] = [list(low), list(best), list(high)]
 
 
@@ -245,13 +249,23 @@ class IHostMemory(_Owned):
         return self._blob
 
 
-def _stored(name: str) -> property:
+def _whole(shape: Any) -> None:
+    if type(shape) not in (tuple, list) or any(type(axis) is not int for axis in shape):
+        raise TypeError(f'incompatible function arguments: {shape!r} is no Dims')
+
+
+def _stored(name: str, kind: type | str) -> property:
+    """Make a property that takes one type only, as pybind11's do; an enum goes by its name."""
+
     def get(self: Any) -> Any:
         return self._values.get(name)
 
     def put(self: Any, value: Any) -> None:
         if name == 'progress_monitor' and not getattr(value, PRIVATE_BASE, False):
             raise TypeError('IProgressMonitor.__init__() must be called')
+        wanted = self._machine.enums[kind] if isinstance(kind, str) else kind
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise TypeError(f'{name}: incompatible function arguments: {value!r}')
         self._values[name] = value
 
     return property(get, put)
@@ -260,11 +274,11 @@ def _stored(name: str) -> property:
 class IBuilderConfig(_Owned):
     """How to build; ``_values`` and ``_flags`` are for the tests to look at."""
 
-    builder_optimization_level = _stored('builder_optimization_level')
-    profiling_verbosity = _stored('profiling_verbosity')
-    progress_monitor = _stored('progress_monitor')
-    default_device_type = _stored('default_device_type')
-    DLA_core = _stored('DLA_core')
+    builder_optimization_level = _stored('builder_optimization_level', int)
+    profiling_verbosity = _stored('profiling_verbosity', 'ProfilingVerbosity')
+    progress_monitor = _stored('progress_monitor', object)
+    default_device_type = _stored('default_device_type', DeviceType)
+    DLA_core = _stored('DLA_core', int)
 
     def __init__(self, machine: Machine) -> None:
         _Owned.__init__(self, machine)
@@ -277,6 +291,8 @@ class IBuilderConfig(_Owned):
 
     def set_memory_pool_limit(self, pool: Any, limit: int) -> None:
         assert pool is self._machine.enums['MemoryPoolType']['WORKSPACE']
+        assert type(limit) is int
+        assert limit > 0
         self._values['workspace'] = limit
 
     def set_flag(self, flag: Any) -> None:

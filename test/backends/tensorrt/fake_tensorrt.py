@@ -268,6 +268,8 @@ class IExecutionContext(_Owned):
         if self._machine.failing('set_input_shape'):
             return False
         low, _, high = self._engine._tensors[name]['profiles'][self._profile]
+        if type(shape) not in (tuple, list) or any(type(axis) is not int for axis in shape):
+            raise TypeError('set_input_shape(): incompatible function arguments')
         shape = list(shape)
         if len(shape) != len(low) or not all(
             a <= b <= c for a, b, c in zip(low, shape, high, strict=True)

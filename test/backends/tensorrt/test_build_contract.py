@@ -64,3 +64,20 @@ def object_members() -> list[str]:
             if node.value.id in OBJECTS and node.attr not in PYTHON_ERRORS:
                 found.append(f'{OBJECTS[node.value.id]}.{node.attr}')
     return found
+
+
+@pytest.mark.parametrize(
+    ('member', 'wrong'),
+    [
+        ('builder_optimization_level', '3'), ('builder_optimization_level', True),
+        ('profiling_verbosity', 2), ('DLA_core', None), ('default_device_type', 1),
+        ('max_workspace_size', 1),
+    ],
+)  # fmt: skip
+def test_the_builders_configuration_takes_the_types_that_nvidias_does(
+    member: str, wrong: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = make_building_tensorrt(FakeGpu(), '11.4.0', monkeypatch)
+    config = module.IBuilderConfig(module._machine)
+    with pytest.raises((TypeError, AttributeError), match=member):
+        setattr(config, member, wrong)

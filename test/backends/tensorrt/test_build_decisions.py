@@ -11,7 +11,7 @@ from edge_seg.backends.tensorrt.build_options import BuildOptions
 from edge_seg.backends.tensorrt.build_precision import plan_precision, PrecisionPlan
 from edge_seg.backends.tensorrt.build_trtexec import trtexec_lines
 from edge_seg.errors import CompileFailed
-from hypothesis import given, strategies
+from hypothesis import example, given, strategies
 import numpy as np
 import onnx
 import pytest
@@ -84,6 +84,8 @@ def test_external_data_outside_the_folder_is_not_followed(tmp_path: Path) -> Non
 
 
 @given(strategies.binary(max_size=60))
+@example(b'')
+@example(b'\x08\x09')  # a version and no graph
 def test_no_bytes_bring_the_reader_down(tmp_path_factory: object, content: bytes) -> None:
     path = tmp_path_factory.mktemp('onnx') / 'net.onnx'  # type: ignore[attr-defined]
     path.write_bytes(content)

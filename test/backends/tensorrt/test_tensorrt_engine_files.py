@@ -303,7 +303,7 @@ def test_a_recorded_precision_is_reported_and_held_against_the_wish(
 def test_a_record_that_claims_another_precision_than_the_engine_is_refused(
     any_machine: Callable[..., FakeMachine],
 ) -> None:
-    machine, model = any_machine('11.4.0'), TinyModel()
+    machine, model = any_machine(), TinyModel()
     plan = plan_of(model, machine.version)
     plan.layers = [{'LayerType': 'CaskConvolution', 'Inputs': [{'Format/Datatype': 'Float'}]}]
     engine = machine.engine(plan)
