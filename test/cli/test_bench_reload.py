@@ -11,13 +11,22 @@ import pytest
 
 pytest.importorskip('onnx', reason='onnx makes the broken models')
 
-PARTS = ('measure_swaps', 'measure_endurance', 'measure_kills', 'measure_cold_start')
+PARTS = (
+    'measure_swaps',
+    'measure_endurance',
+    'measure_kills',
+    'measure_kills_in_loads',
+    'measure_publish_kills',
+    'measure_cold_start',
+)
 
 
 def measuring(name: str) -> Callable[..., Part]:
     def measure(*_what: Any, **_how: Any) -> Part:
         if name == 'measure_kills':
             raise MeasurementFailed('the node does not come back')
+        if name == 'measure_publish_kills':
+            raise FileNotFoundError('store')
         return Part(targets={name: Target(1.0, 's', 2.0)})
 
     return measure
@@ -35,8 +44,10 @@ def test_a_part_that_fails_costs_only_itself(
     assert [name for name, target in result.targets.items() if target.met] == [
         'measure_swaps',
         'measure_endurance',
+        'measure_kills_in_loads',
         'measure_cold_start',
     ]
-    assert not result.targets['kill_9_measured'].met
+    assert not result.targets['kill_9_of_node_and_manager_measured'].met
+    assert not result.targets['kill_9_in_publish_measured'].met
     assert 'the node does not come back' in ' '.join(result.notes)
-    assert any('kill -9: NOT measured' in text for text in said)
+    assert any('kill -9 of node and manager: NOT measured' in text for text in said)

@@ -31,6 +31,7 @@ from edge_seg.errors import KpiUnavailable
 from rich.console import Console
 
 NOISY = 'Noisy: the machine was not quiet. '
+RELOADS, QUICK_RELOADS = 200, 24
 EPILOG = 'Of one benchmark: edge_seg bench NAME --help.'
 
 
@@ -77,10 +78,9 @@ class BenchCommand(click.Command):
 )
 @click.option(
     '--reloads',
-    type=click.IntRange(8),
-    default=200,
-    show_default=True,
-    help='Good and failed reloads, each so many, of the benchmark reload.',
+    type=click.IntRange(12),
+    help='Good and failed reloads, each so many, of the benchmark reload; default: 200, with '
+    '--quick 24.',
 )
 @click.option(
     '--check',
@@ -99,7 +99,7 @@ def command(
     quick: bool,
     runs: int,
     minutes: float,
-    reloads: int,
+    reloads: int | None,
     baseline_path: Path | None,
     strict: bool,
     show_help: bool,
@@ -124,7 +124,12 @@ def command(
         use_free_domain()
         prepare_environment()
         options = BenchOptions(
-            output, lambda _: None, quick=quick, reloads=reloads, runs=runs, minutes=minutes
+            output,
+            lambda _: None,
+            quick=quick,
+            reloads=reloads or (QUICK_RELOADS if quick else RELOADS),
+            runs=runs,
+            minutes=minutes,
         )
         reports, bad = _measure_all(chosen, options, console)
     if copy is not None and reports:

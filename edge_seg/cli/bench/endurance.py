@@ -18,6 +18,7 @@ from edge_seg.cli.bench.process_figures import ProcessFigures
 from edge_seg.cli.bench.result import BenchOptions, Chart, MeasurementFailed, Series, Target
 from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.bench.store import BadModel, copy_as, FIRST, NAME, nudge, SECOND
+from edge_seg.errors import LoadStage
 from edge_seg.models.store import ModelStore
 import numpy as np
 
@@ -58,9 +59,10 @@ def measure_endurance(
     with Rig(options.folder / 'endurance', counted) as rig:
         rig.start_all()
         oversized = _oversized(rig, Path(plan.cache_dir), roomy)
-        good = _good_reloads(rig, options)
+        good, failed = _good_reloads(rig, options)
         # Last: a build of another model would trim what is so large from the cache.
-        wrong, refused = _failed_reloads(rig, (*bad, *_faulty(plan), oversized), options)
+        kinds = (*bad, *_faulty(plan), oversized)
+        wrong, refused = _failed_reloads(rig, kinds, options)
         for number in (DEACTIVATE, CLEANUP):
             if not rig.client.transition(number):
                 raise MeasurementFailed('the node does not come down after the reloads')
@@ -71,20 +73,22 @@ def measure_endurance(
         )
     _report(part, good, refused)
     _report_models(part, wrong, closed)
+    _report_stages(part, kinds[: options.reloads], failed)
     return part
 
 
-def _good_reloads(rig: Rig, options: BenchOptions) -> list[ProcessFigures]:
-    samples = []
+def _good_reloads(rig: Rig, options: BenchOptions) -> tuple[list[ProcessFigures], list[str]]:
+    """Give a sample after each, and what failed."""
+    samples, failed = [], []
     for index in range(options.reloads):
         request = SECOND if index % 2 == 0 else FIRST
         note = rig.client.load(request)
         if note.stage != 'serving' or note.model != request:
-            raise MeasurementFailed(f'reload {index + 1} failed: {note.stage} {note.last_error}')
+            failed.append(f'reload {index + 1} to {request}: {note.stage} {note.last_error}')
         samples.append(_sample(rig))
         if (index + 1) % REPORT_EVERY == 0:
             options.say(f'{index + 1} reloads: {_words(samples[-1])}')
-    return samples
+    return samples, failed
 
 
 def _failed_reloads(
@@ -167,6 +171,15 @@ def _report_models(part: Part, wrong: list[str], closed: CloseCount) -> None:
         'failed_otherwise': wrong,
     }
     part.notes.append(NOTE)
+
+
+def _report_stages(part: Part, asked: tuple[BadModel, ...], failed: list[str]) -> None:
+    stages = {model.stage for model in asked}
+    missing = [stage.value for stage in LoadStage if stage.value not in stages]
+    part.targets['stages_that_nothing_failed_at'] = Target(len(missing), 'stages', 0.0)
+    part.targets['good_reloads_that_failed'] = Target(len(failed), 'reloads', 0.0)
+    part.figures['stages'] = {'provoked': sorted(stages), 'missing': missing}
+    part.figures['good_reloads_that_failed'] = failed
 
 
 def _chart(good: list[ProcessFigures], refused: list[ProcessFigures]) -> Chart:

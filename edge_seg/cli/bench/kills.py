@@ -1,5 +1,7 @@
 """Kills processes at the worst moments, and looks at what is left."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 import shutil
@@ -7,7 +9,6 @@ import time
 
 from edge_seg.cli.bench.part import Part
 from edge_seg.cli.bench.process_figures import children_of
-from edge_seg.cli.bench.publish_kills import measure_publish_kills
 from edge_seg.cli.bench.result import BenchOptions, MeasurementFailed, Target
 from edge_seg.cli.bench.rig import MANAGER, NODE, Rig, RigPlan
 from edge_seg.cli.bench.store import FIRST, SECOND
@@ -26,27 +27,39 @@ STAGE_LIMIT_S = 30.0
 
 
 def measure_kills(plan: RigPlan, options: BenchOptions) -> Part:
-    """Kill the node, the manager, a build, a swap and a publication."""
+    """Kill the node, the manager, and both."""
     part = Part()
-    cache = Path(plan.cache_dir)
-    own = replace(plan, cache_dir=str(cache.with_name('cache_of_kills')))
-    shutil.rmtree(own.cache_dir, ignore_errors=True)
-    with Rig(options.folder / 'kills', own) as rig:
-        rig.start_camera()
-        rig.start_consumer()
-        rig.start_manager()
-        rig.start_node()
-        rig.await_masks(10)
+    with _managed(plan, options.folder / 'kills') as rig:
         _kill_node(part, rig, options)
         _kill_manager(part, rig, options)
         _kill_both(part, rig)
+    return part
+
+
+def measure_kills_in_loads(plan: RigPlan, options: BenchOptions) -> Part:
+    """Kill the node during a build, before a swap and after it."""
+    part = Part()
+    with _managed(plan, options.folder / 'kills_in_loads') as rig:
         invalid = _kill_at(rig, ('build',), options, build=True)
         invalid += _kill_at(rig, ('warm',), options, build=False)
         invalid += _kill_at(rig, ('probation',), options, build=False)
     part.targets['invalid_after_kill_in_build_or_swap'] = Target(len(invalid), 'entries', 0.0)
     part.figures['invalid_after_kill'] = invalid
-    measure_publish_kills(part, plan.store, options)
     return part
+
+
+@contextmanager
+def _managed(plan: RigPlan, folder: Path) -> Iterator[Rig]:
+    """Run a node that a manager looks after, with a cache of its own."""
+    cache = folder / 'cache'
+    shutil.rmtree(cache, ignore_errors=True)
+    with Rig(folder, replace(plan, cache_dir=str(cache))) as rig:
+        rig.start_camera()
+        rig.start_consumer()
+        rig.start_manager()
+        rig.start_node()
+        rig.await_masks(10)
+        yield rig
 
 
 def _kill_manager(part: Part, rig: Rig, options: BenchOptions) -> None:

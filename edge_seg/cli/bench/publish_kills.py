@@ -26,8 +26,9 @@ WEIGHTS_BYTES = 48 << 20
 END_LIMIT_S = 30.0
 
 
-def measure_publish_kills(part: Part, good: Path, options: BenchOptions) -> None:
+def measure_publish_kills(good: Path, options: BenchOptions) -> Part:
     """Publish versions, kill most of the publishers, and check every entry of the store."""
+    part = Part()
     folder = options.folder / 'publishing'
     shutil.rmtree(folder, ignore_errors=True)
     root = folder / 'store'
@@ -53,6 +54,7 @@ def measure_publish_kills(part: Part, good: Path, options: BenchOptions) -> None
     }
     options.say(f'{killed} publishers killed, {len(invalid)} invalid entries in the store')
     shutil.rmtree(folder)
+    return part
 
 
 def _draft(folder: Path, good: Path, version: int) -> Path:

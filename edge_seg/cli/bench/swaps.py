@@ -101,7 +101,8 @@ def _reload(rig: Rig, request: str) -> Disturbance:
     window = Window(begin_ns, time.time_ns())
     marks = [(note.time_ns, note.stage) for note in rig.client.notes[heard:]]
     traffic = rig.traffic(window)
-    swapped_ns = next(time_ns for time_ns, stage in marks if stage == 'probation')
+    swaps = (time_ns for time_ns, stage in marks if stage == 'probation')
+    swapped_ns = next(swaps, window.end_ns)
     return Disturbance(
         steady,
         traffic,
