@@ -12,6 +12,19 @@ from edge_seg.models.reference import is_label, is_version
 LABELS_NAME = 'labels.json'
 
 
+def check_label(label: str) -> None:
+    """Refuse what may not be a label.
+
+    Raises:
+        StoreError: it may not.
+    """
+    if not is_label(label):
+        raise StoreError(
+            f'{label!r} is no label',
+            expected="lower-case letters, digits, '_' and '-', a letter first; not 'latest'",
+        )
+
+
 def read_labels(model_folder: Path) -> Mapping[str, str]:
     """Return version by label; empty when there are none.
 

@@ -16,12 +16,11 @@ from edge_seg.models.inventory import (
     version_names,
     versions_in,
 )
-from edge_seg.models.labels import read_labels, write_labels
+from edge_seg.models.labels import check_label, read_labels, write_labels
 from edge_seg.models.manifest import MANIFEST_NAME
 from edge_seg.models.package import ModelPackage, open_package, Progress, verify_artifacts
 from edge_seg.models.publication import publish, Submission, submission_from
 from edge_seg.models.reference import (
-    is_label,
     is_path,
     is_version,
     LATEST,
@@ -136,11 +135,7 @@ class ModelStore:
             ModelNotFound: there is no such version.
             StoreError: the label is not allowed, or the store cannot be written to.
         """
-        if not is_label(label):
-            raise StoreError(
-                f'{label!r} is no label',
-                expected="lower-case letters, digits, '_' and '-', a letter first; not 'latest'",
-            )
+        check_label(label)
         with self._workspace.locked(), reported(self._root):
             package = self._resolve(Reference(name, version))
             labels = dict(read_labels(package.path.parent))

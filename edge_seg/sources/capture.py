@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import cast
 
 import cv2
@@ -13,6 +14,8 @@ class Capture:
 
     def __init__(self, name: str, backend: int) -> None:
         """Open `name` with an OpenCV capture backend such as cv2.CAP_V4L2."""
+        # FFmpeg's own complaints would stand beside ours on stderr; it is asked at the first use.
+        os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
         self._capture = cv2.VideoCapture(name, backend)
 
     @property

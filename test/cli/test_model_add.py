@@ -373,6 +373,15 @@ def test_a_model_can_be_signed_and_labelled_as_it_is_published(
     assert check_signature(package, policy).state == 'good'
 
 
+def test_a_label_that_is_none_is_refused_before_anything_is_published(
+    run: Run, onnx_file: Path, store_root: Path
+) -> None:
+    result = run('model', 'add', onnx_file, *ANSWERS, '--label', 'Stable!')
+    assert result.code == 1
+    assert "'Stable!' is no label" in result.err
+    assert not (store_root / 'floor').exists()
+
+
 def test_a_folder_with_a_manifest_is_published_as_it_is(
     run: Run, add: Run, store_root: Path, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from edge_seg.cli.model.network import given_options, network_options, pair
 from edge_seg.cli.model.questions import TerminalInterview
 from edge_seg.cli.view import json_option, progress_bar, show_json, stores_option
 from edge_seg.core.values import ArtifactFormat, ModelSpec
+from edge_seg.models.labels import check_label
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import MANIFEST_NAME
 from edge_seg.models.package import ModelPackage
@@ -66,6 +67,8 @@ def add(
     Inputs and outputs are read from the file. What it cannot say is asked for on a terminal, and
     has to be given by options elsewhere.
     """
+    if label is not None:
+        check_label(label)  # afterwards the model would be there, without it
     if source.is_dir() or source.name == MANIFEST_NAME:
         _refuse_options(given)
         submission = submission_from(source if source.is_dir() else source.parent)

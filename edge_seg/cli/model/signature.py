@@ -18,11 +18,13 @@ def signature_options(function: Command) -> Command:
         '--trusted-key',
         'trusted_keys',
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=click.Path(exists=True, path_type=Path),
         help='Public key (PEM), or a folder of them; may be repeated.',
     )
     @click.option(
-        '--hmac-secret', type=click.Path(path_type=Path), help='File with the shared secret.'
+        '--hmac-secret',
+        type=click.Path(exists=True, path_type=Path),
+        help='File with the shared secret.',
     )
     @click.option('--require-signature', is_flag=True, help='Refuse what no trusted key signed.')
     @wraps(function)

@@ -73,7 +73,8 @@ def find_pictures(folder: Path, rule: PairingRule) -> tuple[LabelledPicture, ...
     if not pictures:
         raise SourceUnavailable(
             f'{root} has no pictures',
-            expected=f'names ending in {rule.image_ending} and {", ".join(IMAGE_SUFFIXES)}',
+            expected='names ending in '
+            + ', '.join(f'{rule.image_ending}{suffix}' for suffix in IMAGE_SUFFIXES),
         )
     pictures.sort(key=lambda file: natural_key(str(file.relative_to(root))))
     return tuple(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edge_seg.core.values import ArtifactFormat, ModelSpec
+from edge_seg.models.labels import check_label
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, Provenance
 from edge_seg.models.manifest_writer import dump_manifest
@@ -104,8 +105,11 @@ def import_model(
             not what is declared.
         BackendUnavailable: a package that reads the file is missing.
         ManifestInvalid: values contradict each other.
-        StoreError: the version is there already, or the store cannot be written to.
+        StoreError: the version is there already, the label is none, or the store cannot be
+            written to.
     """
+    if request.label:
+        check_label(request.label)  # afterwards the model would be there, without it
     name = model_name(request.name) if request.name else default_name(request.source)
     version = request.version or next_version(stores, name)
     with TemporaryDirectory(prefix='edge_seg_import_') as folder:

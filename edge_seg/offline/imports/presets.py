@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from edge_seg.core.values import ClassInfo
+from edge_seg.errors import OptionInvalid
 from edge_seg.models.guarded_yaml import parse_mapping
 
 FOLDER = Path(__file__).resolve().parent / 'presets'
@@ -58,9 +59,15 @@ def label_sets() -> Mapping[str, LabelSet]:
 
 
 def colored(text: str, color: tuple[int, int, int]) -> ClassInfo:
-    """Read 'name' or 'name #rrggbb'; what has no colour gets ``color``."""
+    """Read 'name' or 'name #rrggbb'; what has no colour gets ``color``.
+
+    Raises:
+        OptionInvalid: what stands after the # is no colour.
+    """
     match = COLOR.fullmatch(text)
     if match is None:
+        if '#' in text:
+            raise OptionInvalid(f'{text!r} has no colour after the #', expected='NAME#rrggbb')
         return ClassInfo(text, color)
     red, green, blue = bytes.fromhex(match[2])
     return ClassInfo(match[1], (red, green, blue))

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 import tempfile
 
-from edge_seg.errors import IntegrityError, StoreError
+from edge_seg.errors import IntegrityError
+from edge_seg.models.labels import check_label
 from edge_seg.models.package import ModelPackage, Progress
-from edge_seg.models.reference import is_label, parse_reference
+from edge_seg.models.reference import parse_reference
 from edge_seg.models.signature import SignaturePolicy
 from edge_seg.models.store import ModelStore
 from edge_seg.offline.archives.installing import install, InstalledModel
@@ -70,8 +71,7 @@ def push(
         IntegrityError, ManifestInvalid, SettingsInvalid: as ``package_model``.
     """
     for label in labels:
-        if not is_label(label):
-            raise StoreError(f'{label!r} is no label', expected='as edge_seg model label has it')
+        check_label(label)
     with tempfile.TemporaryDirectory(prefix='edge_seg_push_') as folder:
         archive = package_model(
             package, Path(folder, default_name(package)), report=report, key=key, progress=progress

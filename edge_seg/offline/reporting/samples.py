@@ -7,7 +7,7 @@ import cv2
 from edge_seg.core.overlay import blend_overlay, rgb_pixels
 from edge_seg.core.palette import color_mask, Palette
 from edge_seg.core.values import DecodedImage, LabelArray, UInt8Array
-from edge_seg.errors import EdgeSegError
+from edge_seg.errors import EdgeSegError, SourceUnavailable
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage
 from edge_seg.offline.evaluation.frames import Frame, FrameRequest, good_frames, open_frames
@@ -71,6 +71,8 @@ def draw_samples(
                 _sample(frame, running)
                 for frame in good_frames(frames, class_count, bad=[], limit=1.0)
             )
+    except SourceUnavailable:
+        raise
     except EdgeSegError as error:
         # A report says what is known of a model that is made for another machine, too.
         return Samples((), frames.description, f'the model does not run here: {error}')

@@ -69,6 +69,7 @@ def test_json_says_what_was_done(run: Run, tmp_path: Path) -> None:
         (('install', 'road-1.tar.gz', '--max-size', '0.000001'), 4, 'allow more with --max-size'),
         (('install', 'road-1.tar.gz', '--max-size', '0'), 2, 'max-size'),
         (('install', 'road-1.tar.gz', '--require-signature'), 5, 'no key is trusted'),
+        (('install', 'road-1.tar.gz', '--trusted-key', 'none.pem'), 2, "'none.pem' does not"),
         (('install', 'road-1.tar.gz', '--store', '/dev/null/x'), 1, '/dev/null'),
     ],
 )

@@ -85,7 +85,7 @@ def test_pictures_without_labels_are_counted_and_the_first_is_named(tmp_path: Pa
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnavailable, match='has no pictures'):
+    with pytest.raises(SourceUnavailable, match='has no pictures; expected .* in .jpg, '):
         find_pictures(tmp_path, PairingRule())
 
 

@@ -8,8 +8,12 @@ from edge_seg.errors import (
     IncompatibleModel,
     InferenceFailed,
     OptionInvalid,
+    StoreError,
     UnsupportedNetwork,
 )
+from edge_seg.models.layered import LayeredStore
+from edge_seg.offline.imports.given import GivenOptions
+from edge_seg.offline.imports.importing import import_model, ImportRequest
 from imported_models import assert_computes, Import, options_for, package_of, said
 import numpy as np
 import onnx
@@ -405,3 +409,12 @@ def test_the_imported_format_is_onnx(tmp_path: Path, importing: Import) -> None:
     imported = importing(TinyModel().save(tmp_path / 'my net (2).onnx'))
     assert imported.format is ArtifactFormat.ONNX
     assert package_of(imported).identity == 'my-net-2@1'
+
+
+def test_a_label_that_is_none_is_refused_before_anything_is_published(
+    tmp_path: Path, stores: LayeredStore
+) -> None:
+    source = str(TinyModel().save(tmp_path / 'net.onnx'))
+    with pytest.raises(StoreError, match="'Stable!' is no label"):
+        import_model(ImportRequest(source, GivenOptions(), label='Stable!'), stores)
+    assert stores.entries() == ()

@@ -1,5 +1,6 @@
 """The named presets: what is known of the data sets stands in them."""
 
+from edge_seg.errors import OptionInvalid
 from edge_seg.offline.imports.answers import to_classes, to_normalisation
 from edge_seg.offline.imports.presets import label_sets, normalisations
 import pytest
@@ -97,3 +98,9 @@ def test_imagenet_has_the_mean_and_deviation_of_torchvision() -> None:
 def test_every_preset_says_what_it_is() -> None:
     entries = [*normalisations().values(), *label_sets().values()]
     assert all(entry.about for entry in entries)
+
+
+@pytest.mark.parametrize('text', ['road #12345,sky', 'road#red', '#'])
+def test_a_colour_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(OptionInvalid, match='has no colour after the #; expected NAME#rrggbb'):
+        to_classes(text)

@@ -219,3 +219,14 @@ def test_bad_input_gives_one_line(
     err = capsys.readouterr().err
     assert (found, err.count('\n')) == (code, 1)
     assert reason in err
+
+
+def test_pictures_that_cannot_be_read_are_not_taken_for_a_model_that_does_not_run(
+    stores: LayeredStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'torn').mkdir()
+    (tmp_path / 'torn' / 'a.png').write_bytes(b'x')
+    words = ['floor@1', '--data', tmp_path / 'torn', '-o', tmp_path / 'x.html']
+    assert main(['model', 'report', *map(str, words), '--store', str(stores.roots[0])]) == 5
+    assert 'no frame can be used' in capsys.readouterr().err
+    assert not (tmp_path / 'x.html').exists()
