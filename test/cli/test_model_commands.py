@@ -77,7 +77,7 @@ def test_verify_reports_each_model(run: Run, add: Run, store_root: Path) -> None
     artifact.write_bytes(content)
     result = run('model', 'verify')
     assert result.code == 4
-    assert result.out.startswith('ok   floor@1: 1 files')
+    assert result.out.startswith('ok   floor@1: 1 file,')
     assert result.err.startswith('BAD  floor@2:')
     assert 'has sha256' in result.err
     documents = json.loads(run('model', 'verify', '--json').out)

@@ -168,7 +168,8 @@ def _verified(
     files = list(package.manifest.files())
     size = in_bytes(size_of(package.path, package.manifest))
     document |= {'ok': True, 'signature': report.state, 'key_id': report.key_id}
-    document['detail'] = f'{len(files)} files, {size}, {signature_in_words(report)}'
+    counted = '1 file' if len(files) == 1 else f'{len(files)} files'
+    document['detail'] = f'{counted}, {size}, {signature_in_words(report)}'
     return document, 0
 
 
