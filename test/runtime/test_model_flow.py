@@ -21,9 +21,11 @@ from edge_seg.models.store import ModelStore
 from edge_seg.runtime.building.build_cache import BuildCache
 from edge_seg.runtime.building.builder import Builder
 from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions, Prepared
+from edge_seg.runtime.loading.idle_moments import IdleMoments
 from edge_seg.runtime.loading.probation import ProbationRules
 from fake_backend import FakeBackend, FakeRegistry, Faults, write_model
 from model_flow import ModelFlow
+import psutil
 import pytest
 
 TRIAL = ProbationRules(frames=5, seconds=60.0, shadow_every=1, max_errors_in_a_row=3)
@@ -155,6 +157,22 @@ def test_wrong_output_shape_is_refused_at_check(flow: Make, tmp_path: Path) -> N
     assert node.board.status.stage == 'rejected'
 
 
+def test_a_model_larger_than_the_memory_is_refused_before_it_is_loaded(
+    flow: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = flow()
+    node.loader.load('net@1')
+    nearly_full = psutil.virtual_memory()._replace(available=64 << 20)
+    monkeypatch.setattr(psutil, 'virtual_memory', lambda: nearly_full)
+
+    with pytest.raises(ModelRejected, match=r'64 MiB are available.*swap: exclusive') as refusal:
+        node.loader.load('net@2')
+
+    assert refusal.value.stage is LoadStage.LOAD
+    assert len(node.backends[0].made) == 1
+    assert node.loader.served_reference == 'net@1'
+
+
 def test_a_candidate_that_cannot_be_announced_is_refused_at_swap_and_closed(flow: Make) -> None:
     node = flow()
     node.loader.load('net@1')
@@ -214,6 +232,28 @@ def test_a_load_that_ends_after_close_is_turned_away(
 
     assert node.wait_for_outcomes() == (False, reason)
     assert [model.closed for model in backend.made] == [1, 1]
+
+
+@pytest.mark.parametrize('keep_previous', [True, False])
+def test_a_model_that_nobody_needs_is_closed_between_frames(
+    flow: Make, keep_previous: bool
+) -> None:
+    node = flow(keep_previous=keep_previous, rules=ProbationRules(frames=1))
+    models = node.backends[0].made
+    waited: list[list[int]] = []
+
+    class Moments(IdleMoments):
+        def wait(self) -> None:
+            waited.append([model.closed for model in models])
+
+    node.succession.idle = Moments()
+    for request in ('net@1', 'net@2', 'net@1'):
+        node.loader.load(request)
+        node.frame()
+        node.frame()
+        assert all(model_closed(model) for model in models[: -2 if keep_previous else -1])
+
+    assert waited == ([[0, 0, 0]] if keep_previous else [[0, 0], [1, 0, 0]])
 
 
 def test_rollback_brings_the_previous_model_back_without_loading(flow: Make) -> None:

@@ -119,7 +119,7 @@ class Succession:
                 else:
                     self._board.went_back(candidate, instead_of)
         if outdated is not None:
-            outdated.release(drain_timeout_s=DRAIN_TIMEOUT_S)
+            self._close_between_frames(outdated)
 
     def vacate(self) -> ModelPackage | None:
         """Unload everything, to make room; returns what served."""
@@ -218,7 +218,7 @@ class Succession:
         if not verdict.passed:
             self._withdraw(verdict.reason)
         if surplus is not None:
-            _close_later(surplus.holding)
+            self._close_later(surplus.holding)
 
     def _exchange(self, candidate: LoadedModel) -> Holding[ServingModel] | None:
         """Swap under the lock; gives the model that nobody needs any more."""
@@ -283,15 +283,16 @@ class Succession:
             self._errors_in_a_row = 0
             note(predecessor.loaded, failing)
         if not keep and replaced is not None:
-            _close_later(replaced)
+            self._close_later(replaced)
         return predecessor.loaded, failing
 
+    def _close_later(self, holding: Holding[ServingModel]) -> None:
+        """Close a model in a thread of its own: the frame thread has frames to answer."""
+        threading.Thread(
+            target=self._close_between_frames, args=(holding,), name='model_closer', daemon=True
+        ).start()
 
-def _close_later(holding: Holding[ServingModel]) -> None:
-    """Close a model in a thread of its own: the frame thread has frames to answer."""
-    threading.Thread(
-        target=holding.release,
-        kwargs={'drain_timeout_s': DRAIN_TIMEOUT_S},
-        name='model_closer',
-        daemon=True,
-    ).start()
+    def _close_between_frames(self, holding: Holding[ServingModel]) -> None:
+        """Close a model that nobody needs: freeing it holds Python's lock for milliseconds."""
+        self.idle.wait()
+        holding.release(drain_timeout_s=DRAIN_TIMEOUT_S)
