@@ -107,6 +107,23 @@ def link(folder: Path) -> None:
     (folder / 'net.onnx').symlink_to(folder.parent.parent / 'outside.onnx')
 
 
+def renamed(name: str) -> Damage:
+    """Publish a right network under a name with another extension."""
+
+    def write(folder: Path) -> None:
+        artifact(network())(folder)
+        (folder / 'net.onnx').rename(folder / name)
+
+        def edit(document: dict[str, object]) -> None:
+            artifacts = document['artifacts']
+            assert isinstance(artifacts, list)
+            artifacts[0]['files'][0]['path'] = name
+
+        change(folder, edit)
+
+    return write
+
+
 def half_manifest(folder: Path) -> None:
     text = (folder / 'manifest.yaml').read_text('utf-8')
     (folder / 'manifest.yaml').write_text(text[: len(text) // 2], 'utf-8')
@@ -121,6 +138,9 @@ CORPUS: dict[str, tuple[Damage, LoadStage]] = {
     'an empty artifact': (artifact(b''), LoadStage.RESOLVE),
     'no ONNX but another protobuf': (artifact(b'\x0a\x03abc\x12\x01x'), LoadStage.BUILD),
     'text': (artifact(b'#!/bin/sh\necho no network\n'), LoadStage.BUILD),
+    'the extension of another format': (renamed('net.tflite'), LoadStage.BUILD),
+    'an extension of no format': (renamed('net.txt'), LoadStage.BUILD),
+    'a TFLite network that is called ONNX': (artifact(b'\x1c\0\0\0TFL3'), LoadStage.BUILD),
     'a zip bomb': (archive, LoadStage.BUILD),
     'another input name': (field('input', name='picture'), LoadStage.BUILD),
     'another input size': (field('input', width=WIDTH * 2), LoadStage.BUILD),

@@ -11,12 +11,16 @@ from edge_seg.runtime.frames.serving import ServingModel
 from edge_seg.runtime.frames.stopwatch import Stopwatch
 import numpy as np
 
+NOT_COMPARED = 255
+"""Label of the pixels of which nobody says what they are."""
+
 
 def check_golden(package: ModelPackage, model: ServingModel) -> None:
     """Compare a model with its golden sample, when the manifest has one.
 
     Raises:
-        IntegrityError: the sample cannot be read, or image and labels differ in size.
+        IntegrityError: the sample cannot be read, image and labels differ in size, or nothing is
+            labelled.
         ModelRejected: too few pixels agree.
         InferenceFailed: the backend failed.
     """
@@ -32,7 +36,13 @@ def check_golden(package: ModelPackage, model: ServingModel) -> None:
         )
     image = DecodedImage(pixels=pixels, order='bgr')
     found = model.segment(image, confidence=False, watch=Stopwatch()).labels
-    agreement = float(np.mean(found == expected))
+    known = expected != NOT_COMPARED
+    if not known.any():
+        raise IntegrityError(
+            f'{golden.labels.path} of {package.identity} has no label',
+            expected=f'class ids; {NOT_COMPARED} says that a pixel is not compared',
+        )
+    agreement = float(np.mean(found[known] == expected[known]))
     if agreement < golden.minimum_agreement:
         raise ModelRejected(
             LoadStage.WARM,
