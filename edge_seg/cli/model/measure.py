@@ -164,14 +164,18 @@ def frame_progress(move: OnStep | None) -> Callable[[int, int], None] | None:
     return None if move is None else lambda done, total: move('', done, total)
 
 
-def record_run(wanted: bool, run: KpiRun) -> None:
-    """Add a row to the KPI database; when that is impossible, say so: the result stands."""
+def record_run(wanted: bool, run: KpiRun) -> int | None:
+    """Add a row to the KPI database and give its number.
+
+    When that is impossible, say so: the result stands.
+    """
     if not wanted:
-        return
+        return None
     try:
-        record(run)
+        return record(run)
     except KpiUnavailable as error:
         click.echo(f'edge_seg: not recorded: {error}', err=True)
+        return None
 
 
 def run_fields(run: ModelRun) -> dict[str, Any]:

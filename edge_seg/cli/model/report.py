@@ -33,6 +33,8 @@ from edge_seg.offline.reporting.facts import collect, ModelReport
 from edge_seg.offline.reporting.page import render
 from edge_seg.offline.reporting.samples import draw_samples
 
+NOT_RECORDED = 0  # numbers begin with 1
+
 
 @click.command()
 @click.argument('model')
@@ -122,8 +124,7 @@ def _evaluated(
             stores, package, open_frames(request), options=options, progress=progress
         )
     run = kpi_run(result)
-    record_run(kpi, run)
-    return KpiRow(0, run)
+    return KpiRow(record_run(kpi, run) or NOT_RECORDED, run)
 
 
 def _document(made: ModelReport, target: Path, size: int) -> dict[str, Any]:

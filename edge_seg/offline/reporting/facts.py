@@ -7,6 +7,7 @@ from typing import Any
 from edge_seg.errors import IntegrityError
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, signed_bytes
+from edge_seg.models.reference import version_key
 from edge_seg.models.signature import check_signature, SignaturePolicy, SignatureReport
 from edge_seg.offline.kpi.run import KpiRow
 from edge_seg.offline.reporting.samples import Samples
@@ -151,7 +152,7 @@ def _versions(
     stores: LayeredStore, package: ModelPackage, rows: Sequence[KpiRow], like: KpiRow | None
 ) -> tuple[Version, ...]:
     found = []
-    for listed in reversed(stores.entries()):
+    for listed in stores.entries():
         other = listed.entry.package
         if other is None or other.manifest.spec.name != package.manifest.spec.name:
             continue
@@ -160,7 +161,8 @@ def _versions(
             own = [r for r in reversed(rows) if r.run.model_sha256 == other.manifest_sha256]
             run = next((row for row in own if _comparable(row, like)), None)
         found.append(Version(other, size_of(other), listed.entry.labels, run))
-    return tuple(found)
+    newest = sorted(found, key=lambda one: version_key(one.package.manifest.spec.version))
+    return tuple(reversed(newest))
 
 
 def _comparable(row: KpiRow, like: KpiRow | None) -> bool:

@@ -164,7 +164,7 @@ def _speed(report: ModelReport) -> str:
     ]
     listed = [
         [
-            str(row.number),
+            str(row.number or '-'),
             row.run.time.replace('T', ' ')[:16],
             row.run.kind,
             row.run.backend,

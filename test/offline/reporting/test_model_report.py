@@ -193,6 +193,7 @@ def test_the_command_writes_samples_and_an_evaluation(
     assert main(['model', *map(str, words)]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said['samples'], said['evaluated'], said['signature']) == (2, True, 'unsigned')
+    assert said['runs'] == [1]
     page = Page(target.read_text('utf-8'))
     assert page.tags.count('img') == 6
     assert main(['kpi', 'list', '--json']) == 0
