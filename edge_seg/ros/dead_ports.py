@@ -22,9 +22,10 @@ NAMES = ('fastdds_port{}', 'fastrtps_port{}')
 """A port in shared memory, as Fast DDS 3 and 2 call it."""
 LOCK = '{}_el'
 """The file that the reader of a port keeps locked as long as it lives."""
-MUTEX = 'sem.{}_mutex'
 PARTICIPANTS = 40
 """Numbers that are looked at; Fast DDS takes the lowest one that is free."""
+KEPT = 8
+"""So many dead numbers are kept taken: others must not grow without end."""
 
 # Section 9.6.2.3 of the RTPS specification 2.5.
 _BASE, _PER_DOMAIN, _PER_PARTICIPANT = 7400, 250, 2
@@ -35,8 +36,9 @@ _DISCOVERY, _DATA = 10, 11
 def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> Iterator[None]:
     """Let a process that joins a domain inside the block not take the place of a killed one.
 
-    What the killed processes left is removed at the end. Does nothing where nobody was killed, and
-    with other middlewares.
+    Of many dead the one with the oldest files gives its place away. What the dead left stays: who
+    sends to a port may have it open, and would go on sending into a file that is gone. Does
+    nothing where nobody was killed, and with other middlewares.
 
     Args:
         domain: its number; None = that of the environment.
@@ -45,8 +47,8 @@ def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> It
     with ExitStack() as end:
         if 'fastrtps' in get_rmw_implementation_identifier():
             base = _BASE + _PER_DOMAIN * (_own_domain() if domain is None else domain)
-            for participant in range(PARTICIPANTS):
-                _keep_taken(base, participant, folder, end)
+            for port in _dead(base, folder):
+                _keep_taken(port, end)
         yield
 
 
@@ -55,25 +57,22 @@ def _own_domain() -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _keep_taken(base: int, participant: int, folder: Path, end: ExitStack) -> None:
-    """Take the UDP port of a dead participant, without which nobody gets its number."""
-    offset = base + _PER_PARTICIPANT * participant
-    ports = (offset + _DISCOVERY, offset + _DATA)
-    dead = [
-        name
-        for port in ports
-        for name in (pattern.format(port) for pattern in NAMES)
-        if _is_dead(folder / LOCK.format(name))
-    ]
-    if not dead:
-        return
-    place = end.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    try:
-        place.bind(('', ports[0]))
-    except OSError:
-        return  # somebody has the number already, and these files by now
-    for name in dead:
-        end.callback(_bury, folder, name)
+def _dead(base: int, folder: Path) -> list[int]:
+    """Give the discovery ports of the participants that died last."""
+    found: list[tuple[float, int, list[Path]]] = []
+    for participant in range(PARTICIPANTS):
+        first = base + _PER_PARTICIPANT * participant
+        ports = (first + _DISCOVERY, first + _DATA)
+        files = (folder / LOCK.format(name.format(port)) for port in ports for name in NAMES)
+        locks = [lock for lock in files if _is_dead(lock)]
+        if locks:
+            found.append((max(lock.stat().st_mtime for lock in locks), ports[0], locks))
+    found.sort()
+    for _, _, locks in found[:-KEPT][:1]:
+        for lock in locks:
+            with suppress(OSError):  # of another user
+                os.utime(lock)  # whoever takes the place is young when he dies
+    return [port for _, port, _ in found[-KEPT:]]
 
 
 def _is_dead(lock: Path) -> bool:
@@ -86,7 +85,8 @@ def _is_dead(lock: Path) -> bool:
     return True
 
 
-def _bury(folder: Path, name: str) -> None:
-    for file in (name, LOCK.format(name), MUTEX.format(name)):
-        with suppress(OSError):  # gone already, or of another user
-            (folder / file).unlink()
+def _keep_taken(port: int, end: ExitStack) -> None:
+    """Take a UDP port, without which nobody gets the number of its participant."""
+    place = end.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with suppress(OSError):  # somebody has the number by now
+        place.bind(('', port))
