@@ -54,14 +54,7 @@ class FrameFlow:
         self._node = node
         self._cameras = cameras
         self._thermal_rate_hz = settings.thermal_rate_hz
-        self._zones = (
-            ThermalZones(Path(settings.thermal_dir)) if settings.thermal_rate_hz else None
-        )
-        if self._zones is not None and not self._zones.can_tell:
-            node.get_logger().warning(
-                f'thermal_rate_hz has no effect: no zone in {settings.thermal_dir} has a passive '
-                'trip point; set thermal_dir, or thermal_rate_hz to 0'
-            )
+        self._zones = _thermal_zones(node, settings)
         self.heat = ''
         """Why the rate of the cameras is lowered; '' = it is not."""
         self._timer: Timer | None = None
@@ -139,3 +132,16 @@ class FrameFlow:
     def _log_error(self, camera: str, reason: DropReason, text: str) -> None:
         if self._errors.admits((camera, reason)):
             self._node.get_logger().error(f'{camera}: {text}' if camera else text)
+
+
+def _thermal_zones(node: Node, settings: SegmentationSettings) -> ThermalZones | None:
+    """Give the zones to look at, if any; says so where they cannot tell."""
+    if not settings.thermal_rate_hz:
+        return None
+    zones = ThermalZones(Path(settings.thermal_dir))
+    if not zones.can_tell:
+        node.get_logger().warning(
+            f'thermal_rate_hz has no effect: no zone in {settings.thermal_dir} has a passive '
+            'trip point; set thermal_dir, or thermal_rate_hz to 0'
+        )
+    return zones
