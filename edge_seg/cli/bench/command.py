@@ -116,6 +116,8 @@ def command(
     chosen = names or tuple(BENCHMARKS)
     if copy is not None and len(chosen) != 1:
         raise click.UsageError('--json goes with one benchmark')
+    if reloads is None:
+        reloads = QUICK_RELOADS if quick else RELOADS
     baseline = {} if baseline_path is None else load_baseline(baseline_path)
     console = Console(highlight=False)
     about = minutes_of(chosen, quick=quick, memory=minutes)
@@ -124,12 +126,7 @@ def command(
         use_free_domain()
         prepare_environment()
         options = BenchOptions(
-            output,
-            lambda _: None,
-            quick=quick,
-            reloads=reloads or (QUICK_RELOADS if quick else RELOADS),
-            runs=runs,
-            minutes=minutes,
+            output, lambda _: None, quick=quick, reloads=reloads, runs=runs, minutes=minutes
         )
         reports, bad = _measure_all(chosen, options, console)
     if copy is not None and reports:
