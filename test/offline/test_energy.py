@@ -1,9 +1,11 @@
-"""Energy counters: RAPL's and the INA3221's as sysfs shows them, and none of them."""
+"""Energy counters: RAPL's and the INA3221's as sysfs shows them, NVML's, and none of them."""
 
 from pathlib import Path
+import sys
+from types import SimpleNamespace
 
 from edge_seg.errors import BackendUnavailable
-from edge_seg.offline.kpi.energy import energy_used, Ina, Rapl
+from edge_seg.offline.kpi.energy import energy_used, Ina, NvmlEnergy, Rapl
 import pytest
 
 
@@ -100,3 +102,48 @@ def test_power_becomes_energy_over_time(tmp_path: Path) -> None:
         assert counter.joules() is None  # what was missed cannot be made up for
     finally:
         counter.close()
+
+
+class Nvml(SimpleNamespace):
+    """As much of pynvml as counts energy; each question finds two joules more.
+
+    Args:
+        tells: whether the GPU counts; those before Volta do not.
+    """
+
+    NVMLError = RuntimeError
+
+    def __init__(self, *, tells: bool) -> None:
+        super().__init__(tells=tells, millijoules=5000, open=False)
+
+    def nvmlInit(self) -> None:
+        self.open = True
+
+    def nvmlShutdown(self) -> None:
+        self.open = False
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+        return index
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, _gpu: int) -> int:
+        if not self.tells:
+            raise self.NVMLError('Not Supported')
+        self.millijoules += 2000
+        return self.millijoules
+
+
+def test_a_gpu_is_counted_by_nvml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nvml = Nvml(tells=True)
+    monkeypatch.setitem(sys.modules, 'pynvml', nvml)
+    with energy_used('tensorrt', sysfs=tmp_path) as used:
+        assert nvml.open
+    assert (used.joules, used.source) == (2.0, 'NVML GPU')
+    assert not nvml.open
+
+
+def test_a_gpu_that_does_not_count_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = Nvml(tells=False)
+    monkeypatch.setitem(sys.modules, 'pynvml', nvml)
+    with pytest.raises(BackendUnavailable, match='GPU 0 does not tell its energy'):
+        NvmlEnergy()
+    assert not nvml.open
