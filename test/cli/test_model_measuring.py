@@ -158,6 +158,55 @@ def test_optimize_publishes_and_reports(
     assert recorded(database) == [('optimize', 'floor@2')]
 
 
+def test_label_maps_are_not_calibrated_on(run: Run, add: Run, tmp_path: Path) -> None:
+    pytest.importorskip('nncf', reason='INT8 is made with NNCF')
+    add()
+    for folder in ('data', 'other'):
+        labelled(tmp_path / folder / 'all')
+        (tmp_path / folder / 'all' / 'labels').rename(tmp_path / folder / 'all' / 'images' / 'ids')
+    data, other = (tmp_path / folder / 'all' / 'images' for folder in ('data', 'other'))
+    words = ('model', 'optimize', 'floor@1', '--data', data, '--labels', data / 'ids', '--json')
+    for more in ((), ('--calibration', other)):
+        result = run(*words, *more)
+        assert (result.code, result.err) == (0, '')
+        document = json.loads(result.out)
+        assert (document['calibration']['frames'], document['frames']) == (2, 2)
+        assert document['original']['miou'] is not None
+
+
+class Meter:
+    """Counts a joule a look."""
+
+    name = 'meter'
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def joules(self) -> float:
+        self._looks += 1
+        return float(self._looks)
+
+    def close(self) -> None:
+        pass
+
+
+def test_energy_is_recorded_where_the_platform_tells(
+    run: Run, add: Run, tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('onnxruntime', reason='it brings ONNX graphs to half precision')
+    place = 'edge_seg.offline.evaluation.frame_energy'
+    monkeypatch.setattr(f'{place}.open_counter', lambda backend: Meter())
+    monkeypatch.setattr(f'{place}.DURATION_S', 0.0)
+    add()
+    assert run('model', 'optimize', 'floor', '--precision', 'fp16', *FEW).code == 0
+    assert run('model', 'parity', 'floor@1', 'floor@2', *FEW).code == 0
+    assert run('model', 'profile', 'floor', *FEW).code == 0
+    assert run('model', 'evaluate', 'floor', '--data', labelled(tmp_path / 'data')).code == 0
+    with sqlite3.connect(database) as connection:
+        found = connection.execute('SELECT kind, energy_j FROM runs ORDER BY number').fetchall()
+    assert found == [(kind, 1.0) for kind in ('optimize', 'parity', 'profile', 'evaluate')]
+
+
 REFUSALS = [
     (('evaluate', 'wall'), 3, "no model 'wall'"),
     (('evaluate', 'floor'), 1, 'has the classes other, floor'),

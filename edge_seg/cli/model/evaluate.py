@@ -10,6 +10,7 @@ from edge_seg.cli.model.measure import (
     in_percent,
     in_words,
     kpi_option,
+    READING,
     record_run,
     run_fields,
     run_options,
@@ -52,9 +53,10 @@ def evaluate(
 
     Frames go through the same pre- and postprocessing as in the node.
     """
-    frames = open_frames(frame_request(settings))
+    request = frame_request(settings)
     options = to_run_options(**settings)
     with step_bar(model) as move:
+        frames = open_frames(request, progress=frame_progress(move, READING))
         result = evaluate_model(
             stores,
             model,

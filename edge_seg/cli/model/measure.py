@@ -21,6 +21,7 @@ from edge_seg.sources.opening import SYNTHETIC
 Function = TypeVar('Function', bound=Callable[..., Any])
 PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16', 'int8')
 BACKENDS = ('auto', 'tensorrt', 'openvino', 'opencv')
+READING = 'reading frames'
 OnStep = Callable[[str, int, int], None]
 DATA_HELP = (
     'Folder of pictures, video or ROS 2 bag. Label maps: PNG of class ids, 255 for no class; '
@@ -159,9 +160,9 @@ def step_bar(what: str) -> Iterator[OnStep | None]:
         yield move
 
 
-def frame_progress(move: OnStep | None) -> Callable[[int, int], None] | None:
+def frame_progress(move: OnStep | None, step: str = '') -> Callable[[int, int], None] | None:
     """Turn what ``step_bar`` gives into what counts frames only."""
-    return None if move is None else lambda done, total: move('', done, total)
+    return None if move is None else lambda done, total: move(step, done, total)
 
 
 def record_run(wanted: bool, run: KpiRun) -> int | None:

@@ -115,6 +115,7 @@ def kpi_run(result: OptimizationResult) -> KpiRun:
         miou=side.miou,
         p50_ms=side.total.p50_ms,
         p95_ms=side.total.p95_ms,
+        energy_j=side.energy_j,
         document=as_document(result),
     )
 
@@ -122,6 +123,9 @@ def kpi_run(result: OptimizationResult) -> KpiRun:
 def _request(version: str, settings: dict[str, Any]) -> OptimizeRequest:
     data = frame_request(settings)
     source = settings.pop('calibration') or data.data
+    pairing = data.pairing
+    if source != data.data:
+        pairing = pairing.elsewhere(Path(data.data).expanduser(), Path(source).expanduser())
     count = settings.pop('calibration_frames')
     calibration = FrameRequest(
         data=source,
@@ -129,7 +133,7 @@ def _request(version: str, settings: dict[str, Any]) -> OptimizeRequest:
         seed=CALIBRATION_SEED if source == SYNTHETIC else data.seed,
         size=data.size,
         topic=data.topic,
-        pairing=data.pairing if source == data.data else FrameRequest().pairing,
+        pairing=pairing,
     )
     return OptimizeRequest(
         precision=settings.pop('precision'),

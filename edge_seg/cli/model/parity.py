@@ -11,6 +11,7 @@ from edge_seg.cli.model.measure import (
     in_percent,
     in_words,
     kpi_option,
+    READING,
     record_run,
     run_fields,
     run_options,
@@ -66,9 +67,10 @@ def parity(
     --backend, --device and --precision take two values with a comma, the second for the other
     side: edge_seg model parity floor --backend openvino,opencv
     """
-    frames = open_frames(frame_request(settings))
+    request = frame_request(settings)
     sides = _sides(model, other, settings)
     with step_bar(model) as move:
+        frames = open_frames(request, progress=frame_progress(move, READING))
         result = compare_masks(
             stores,
             sides,
@@ -98,6 +100,7 @@ def kpi_run(result: ParityResult) -> KpiRun:
         **run_fields(result.b),
         p50_ms=result.b_total.p50_ms,
         p95_ms=result.b_total.p95_ms,
+        energy_j=result.b_energy_j,
         document=as_document(result),
     )
 

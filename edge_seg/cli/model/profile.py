@@ -9,6 +9,7 @@ from edge_seg.cli.model.measure import (
     frames_options,
     in_words,
     kpi_option,
+    READING,
     record_run,
     run_fields,
     run_options,
@@ -44,9 +45,10 @@ def profile(
     model: str, stores: LayeredStore, top: int, kpi: bool, as_json: bool, **settings: Any
 ) -> None:
     """Time MODEL on this machine: stages of the frame path, layers, resident memory."""
-    frames = open_frames(frame_request(settings))
+    request = frame_request(settings)
     options = to_run_options(**settings)
     with step_bar(model) as move:
+        frames = open_frames(request, progress=frame_progress(move, READING))
         result = profile_model(
             stores, model, frames, options=options, progress=frame_progress(move)
         )
@@ -59,12 +61,11 @@ def profile(
 
 def kpi_run(result: ProfileResult) -> KpiRun:
     """Make the row of the KPI database."""
-    total = result.stages[-1].latency
     return KpiRun(
         kind='profile',
         **run_fields(result.run),
-        p50_ms=total.p50_ms,
-        p95_ms=total.p95_ms,
+        p50_ms=result.total.p50_ms,
+        p95_ms=result.total.p95_ms,
         energy_j=result.energy_j,
         document=as_document(result),
     )

@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 from edge_seg.core.decode import decode, decode_compressed
 from edge_seg.core.values import CompressedImage, DecodedImage, LabelArray, RawImage, Size
 from edge_seg.errors import FrameRejected, SourceUnavailable
 from edge_seg.offline.evaluation.label_files import (
+    find_picture,
     find_pictures,
     LabelledPicture,
     PairingRule,
     read_labels,
-    require_labels,
+    read_picture,
 )
 from edge_seg.sources.base import SourceFrame
-from edge_seg.sources.image_folder import decode_file
+from edge_seg.sources.image_folder import IMAGE_SUFFIXES
 from edge_seg.sources.opening import open_source, SYNTHETIC
 from edge_seg.sources.scene_classes import SCENE_CLASS_NAMES
 from edge_seg.sources.scene_samples import scene_samples
@@ -150,17 +150,12 @@ class PictureFrames:
         """Label maps have ids, not names."""
         return () if all(each.labels for each in self.pictures) else None
 
-    def require_labels(self) -> None:
-        """Refuse pictures without labels; see ``label_files.require_labels``."""
-        require_labels(self.folder, self.pictures)
-
     def read(self, class_count: int) -> Iterator[Frame | BadFrame]:
         """Decode pictures and labels."""
         for each in self.pictures:
             name = str(each.picture.relative_to(self.folder))
             try:
-                pixels = decode_file(each.picture, cv2.IMREAD_COLOR)
-                image, labels = DecodedImage(pixels, 'bgr'), None
+                image, labels = read_picture(each.picture), None
                 if class_count and each.labels is not None:
                     labels = read_labels(each.labels, size=image.size, class_count=class_count)
             except SourceUnavailable as error:
@@ -204,8 +199,12 @@ class StreamFrames:
                     return
 
 
-def open_frames(request: FrameRequest) -> FrameSet:
+def open_frames(request: FrameRequest, *, progress: Progress | None = None) -> FrameSet:
     """Find the frames; of more than are wanted, evenly spread ones are taken.
+
+    Args:
+        request: which.
+        progress: told frames found and 0 while those of a video or bag are counted.
 
     Raises:
         SourceUnavailable: nothing there, nothing in it, or nothing that can be read.
@@ -217,12 +216,17 @@ def open_frames(request: FrameRequest) -> FrameSet:
         pictures = find_pictures(path, request.pairing)
         taken = _spread(len(pictures), request.count)
         return PictureFrames(path, tuple(pictures[number] for number in taken))
+    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+        return PictureFrames(path.parent, (find_picture(path, request.pairing),))
     with open_source(request.data, loop=False, topic=request.topic) as source:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise SourceUnavailable(
                 f'{path} is a device', expected='frames that can be read twice'
             )
-        count = sum(1 for _ in source)
+        count = 0
+        for count, _ in enumerate(source, start=1):
+            if progress is not None:
+                progress(count, 0)
     if not count:
         raise SourceUnavailable(f'{path} has no frames', expected='at least one')
     return StreamFrames(request.data, request.topic, frozenset(_spread(count, request.count)))

@@ -1,11 +1,12 @@
-"""Label maps on disk: which belongs to which picture, and what may stand in one."""
+"""Pictures and label maps on disk: how one is read, and which belongs to which."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-from edge_seg.core.values import LabelArray, Size, UNLABELLED_8
-from edge_seg.errors import SourceUnavailable
+from edge_seg.core.decode import decode_compressed
+from edge_seg.core.values import CompressedImage, DecodedImage, LabelArray, Size, UNLABELLED_8
+from edge_seg.errors import FrameRejected, SourceUnavailable
 from edge_seg.offline.evaluation.indexed_png import as_gray
 from edge_seg.sources.image_folder import (
     decode_bytes,
@@ -42,6 +43,17 @@ class PairingRule:
     image_ending: str = ''
     label_ending: str = ''
 
+    def elsewhere(self, folder: Path, other: Path) -> 'PairingRule':
+        """Tell label maps from pictures in ``other`` as this rule does in ``folder``.
+
+        Its pictures may be named in another way: it need not be of the same data set.
+        """
+        labels = None
+        if self.labels is not None and self.labels.resolve().is_relative_to(folder.resolve()):
+            there = other / self.labels.resolve().relative_to(folder.resolve())
+            labels = there if there.is_dir() else None
+        return PairingRule(labels, label_ending=self.label_ending)
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledPicture:
@@ -62,13 +74,9 @@ def find_pictures(folder: Path, rule: PairingRule) -> tuple[LabelledPicture, ...
     root = folder / IMAGE_FOLDER if (folder / IMAGE_FOLDER).is_dir() else folder
     labels, ending = _where_labels_are(folder, root, rule)
     files = [file for file in root.rglob('*') if file.suffix.lower() in IMAGE_SUFFIXES]
-    own = root / LABEL_FOLDER
+    maps = _label_maps(files, root, labels, ending)
     pictures = [
-        file
-        for file in files
-        if own not in file.parents
-        and file.stem.endswith(rule.image_ending)
-        and not (labels == root and ending and file.stem.endswith(ending))
+        file for file in files if file.stem.endswith(rule.image_ending) and file not in maps
     ]
     if not pictures:
         raise SourceUnavailable(
@@ -81,6 +89,28 @@ def find_pictures(folder: Path, rule: PairingRule) -> tuple[LabelledPicture, ...
         LabelledPicture(file, _labels_of(file, root, labels, rule.image_ending, ending))
         for file in pictures
     )
+
+
+def find_picture(file: Path, rule: PairingRule) -> LabelledPicture:
+    """Give a single picture with its label map."""
+    root = file.parent
+    labels, ending = _where_labels_are(root, root, rule)
+    return LabelledPicture(file, _labels_of(file, root, labels, rule.image_ending, ending))
+
+
+def _label_maps(files: list[Path], root: Path, labels: Path, ending: str) -> set[Path]:
+    """Tell label maps from the pictures among which they lie, whether they have one or not."""
+    top, place = root.resolve(), labels.resolve()
+    folders = [each for each in (place, top / LABEL_FOLDER) if top in each.parents]
+    below = [root / each.relative_to(top) for each in folders]
+    maps = {file for file in files if any(folder in file.parents for folder in below)}
+    if place == top and ending:
+        maps |= {file for file in files if file.stem.endswith((ending, LABEL_ENDING))}
+    elif place == top:  # X.png beside X.jpg
+        pngs = {file for file in files if file.suffix.lower() == '.png'}
+        photographs = {file.with_suffix('') for file in files if file not in pngs}
+        maps |= {file for file in pngs if file.with_suffix('') in photographs}
+    return maps
 
 
 def _where_labels_are(folder: Path, root: Path, rule: PairingRule) -> tuple[Path, str]:
@@ -113,6 +143,20 @@ def require_labels(folder: Path, pictures: tuple[LabelledPicture, ...]) -> None:
             f'{without[0].relative_to(folder)} the first',
             expected=EXPECTED,
         )
+
+
+def read_picture(file: Path) -> DecodedImage:
+    """Decode a file as the node decodes it in a message: not turned by its EXIF, gray kept gray.
+
+    Raises:
+        SourceUnavailable: it cannot be read, or the node would refuse it.
+    """
+    try:
+        return decode_compressed(CompressedImage(file.suffix[1:], read_bytes(file)))
+    except FrameRejected as rejection:
+        raise SourceUnavailable(
+            f'{file} cannot be decoded: {rejection.met}', expected=rejection.expected
+        ) from rejection
 
 
 def read_labels(file: Path, *, size: Size, class_count: int) -> LabelArray:

@@ -6,6 +6,7 @@ from pathlib import Path
 from edge_seg.core.scores import ConfusionMatrix
 from edge_seg.core.values import LabelArray
 from edge_seg.models.layered import LayeredStore
+from edge_seg.offline.evaluation.frame_energy import energy_per_frame
 from edge_seg.offline.evaluation.frames import Frame, FrameSet, good_frames, Progress
 from edge_seg.offline.evaluation.pictures import difference_picture, write_picture
 from edge_seg.offline.evaluation.results import FrameAgreement, ParityResult
@@ -99,6 +100,8 @@ def compare_masks(
             pictures=() if pictures is None else _draw(pictures, count.kept, a, b),
             a_total=a.total,
             b_total=b.total,
+            a_energy_j=energy_per_frame(a, frame.image),
+            b_energy_j=energy_per_frame(b, frame.image),
         )
 
 

@@ -71,6 +71,7 @@ def profile(
             frames=len(decoding_s),
             load_ms=load_ms,
             stages=_stages(running, decoding_s),
+            total=running.total,
             layers=layers,
             layers_note=note,
             memory=memory,

@@ -113,6 +113,8 @@ class ParityResult:
         pictures: files with the pictures of ``worst``, in their order; may be empty.
         a_total: latency of a from the decoded frame to the mask.
         b_total: that of b.
+        a_energy_j: joules that a takes for a frame; None where the platform does not tell.
+        b_energy_j: that of b.
     """
 
     a: ModelRun
@@ -126,6 +128,8 @@ class ParityResult:
     pictures: tuple[str, ...]
     a_total: Latency
     b_total: Latency
+    a_energy_j: float | None = None
+    b_energy_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,8 @@ class ProfileResult:
         data: the frames in words.
         frames: how many were timed.
         load_ms: to verify, compile and warm the model.
-        stages: of the frame path, 'total' last.
+        stages: of the frame path from the camera's message on, 'total' last.
+        total: latency from the decoded frame to the mask, as the other results have it.
         layers: slowest first; empty when the backend does not tell.
         layers_note: why there are no layers or no times; '' when there are.
         memory: of this process.
@@ -174,6 +179,7 @@ class ProfileResult:
     frames: int
     load_ms: float
     stages: tuple[StageLatency, ...]
+    total: Latency
     layers: tuple[LayerTime, ...]
     layers_note: str
     memory: MemoryUse

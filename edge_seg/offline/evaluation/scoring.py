@@ -4,6 +4,7 @@ from edge_seg.core.scores import ConfusionMatrix
 from edge_seg.core.values import ModelSpec
 from edge_seg.errors import IncompatibleModel, SourceUnavailable
 from edge_seg.offline.evaluation.frames import FrameSet, PictureFrames
+from edge_seg.offline.evaluation.label_files import PairingRule, require_labels
 from edge_seg.offline.evaluation.results import ClassScore
 import numpy as np
 
@@ -22,7 +23,7 @@ def check_labels(frames: FrameSet, spec: ModelSpec) -> None:
         IncompatibleModel: they are of other classes.
     """
     if isinstance(frames, PictureFrames):
-        frames.require_labels()
+        require_labels(frames.folder, frames.pictures)
     names = frames.class_names
     if names is None:
         raise SourceUnavailable(
@@ -36,6 +37,21 @@ def check_labels(frames: FrameSet, spec: ModelSpec) -> None:
             expected=f'{", ".join(names)}, those of the rendered scenes',
             remedy='evaluate it on a labelled folder: --data FOLDER, or give --reference MODEL',
         )
+
+
+def check_all_or_none(frames: FrameSet, pairing: PairingRule) -> None:
+    """Refuse pictures of which some have label maps, and a rule by which none has.
+
+    Scores would silently be something else than the labels were meant for.
+
+    Raises:
+        SourceUnavailable: names the first picture without a label map.
+    """
+    if not isinstance(frames, PictureFrames):
+        return
+    meant = pairing.labels is not None or pairing.label_ending
+    if meant or any(each.labels for each in frames.pictures):
+        require_labels(frames.folder, frames.pictures)
 
 
 def check_same_classes(spec: ModelSpec, reference: ModelSpec) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+import math
 from pathlib import Path
 
 from edge_seg.core.values import LabelArray
@@ -19,7 +20,7 @@ from edge_seg.offline.evaluation.running import running_model, RunOptions
 from edge_seg.offline.evaluation.scoring import labels_fit
 from edge_seg.offline.optimizing.calibration import calibrate, Calibration
 from edge_seg.offline.optimizing.comparing import compare_models, Comparison
-from edge_seg.offline.optimizing.conversion import Converted, has_onnx, to_fp16, to_int8
+from edge_seg.offline.optimizing.conversion import Converted, to_fp16, to_int8
 from edge_seg.offline.optimizing.description import provenance_of, write_package
 from edge_seg.offline.optimizing.judging import accuracy_bound, AccuracyBound
 from edge_seg.offline.optimizing.results import CalibrationFacts, Target
@@ -27,8 +28,9 @@ from edge_seg.offline.optimizing.results import CalibrationFacts, Target
 CALIBRATION_SEED = 1_500_000
 """Scenes to calibrate on; others than those that ``FrameRequest`` evaluates on."""
 JUDGED_FRAMES = 60
-"""Frames for every trial of the accuracy-aware search, which makes many."""
+"""Most frames for every trial of the accuracy-aware search, which makes many."""
 IN_FP32 = RunOptions()
+READING = 'reading frames'
 NO_CALIBRATION = CalibrationFacts(data='', frames=0, bad=())
 OnStep = Callable[[str, int, int], None]
 """Told what is being done, and how far it is: done and in all, 0 and 0 when that is not known."""
@@ -86,7 +88,7 @@ class Attempts:
         """See what the network sees; None for FP16, which needs none."""
         if self.request.precision == 'fp16':
             return None
-        frames = open_frames(self.request.calibration)
+        frames = open_frames(self.request.calibration, progress=self._steps(READING))
         spec = self.original.manifest.spec.input
         return calibrate(spec, frames, progress=self._steps('calibrating'))
 
@@ -96,18 +98,17 @@ class Attempts:
         Raises:
             AccuracyLost: the result is too far from the original, or does not work at all.
         """
-        bounded = self.request.max_drop is not None and calibration is not None
-        may_spare = bounded and has_onnx(self.original)
+        may_spare = self.request.max_drop is not None and calibration is not None
         try:
             attempt = self.attempt(calibration, None)
             if may_spare and self.too_far(attempt.comparison):
                 attempt = self.attempt(calibration, self.bound())
         except ModelRejected as useless:
             if not may_spare:
-                raise _useless(self.original, useless) from useless
+                raise _useless(self.original, useless, self.request.precision) from useless
             attempt = self.attempt(calibration, self.bound())
         if self.too_far(attempt.comparison):
-            raise _lost(self.original, attempt.comparison, self.request.max_drop)
+            raise _lost(self.original, attempt.comparison, self.request)
         return attempt
 
     def attempt(self, calibration: Calibration | None, bound: AccuracyBound | None) -> Attempt:
@@ -131,13 +132,12 @@ class Attempts:
 
     def bound(self) -> AccuracyBound:
         """Prepare frames with known masks: ground truth, or what the original makes of them."""
-        frames = open_frames(self.request.data)
-        spec = self.original.manifest.spec
+        frames, spec = self.data, self.original.manifest.spec
         with running_model(self.stores, self.original, self.request.options) as running:
             count = len(spec.classes) if labels_fit(frames, spec) else 0
 
             def known() -> Iterator[tuple[Frame, LabelArray]]:
-                step = max(1, frames.total // JUDGED_FRAMES)
+                step = math.ceil(frames.total / JUDGED_FRAMES)
                 for number, frame in enumerate(good_frames(frames, count, bad=[], limit=0.0)):
                     if number % step == 0:
                         truth = frame.labels
@@ -187,18 +187,25 @@ def facts(calibration: Calibration | None) -> CalibrationFacts:
     )
 
 
-def _useless(original: ModelPackage, rejection: ModelRejected) -> AccuracyLost:
+def _useless(original: ModelPackage, rejection: ModelRejected, precision: Target) -> AccuracyLost:
+    remedy = 'with --max-drop, layers that INT8 ruins stay in floating point'
+    if precision == 'fp16':
+        remedy = 'keep it in FP32, or try --precision int8'
     return AccuracyLost(
-        f'{original.identity} cannot be optimised as it is: {rejection}',
-        remedy='with --max-drop, layers that INT8 ruins stay in floating point',
+        f'{original.identity} cannot be optimised as it is: {rejection}', remedy=remedy
     )
 
 
-def _lost(original: ModelPackage, comparison: Comparison, max_drop: float | None) -> AccuracyLost:
+def _lost(
+    original: ModelPackage, comparison: Comparison, request: OptimizeRequest
+) -> AccuracyLost:
     drop = comparison.miou_drop
     lost = 'nothing could be compared' if drop is None else f'{drop:.2f} points of mIoU are lost'
+    remedy = 'allow more with --max-drop'
+    if request.precision == 'int8':
+        remedy = f'calibrate on more frames like those of the robot, or {remedy}'
     return AccuracyLost(
         f'{original.identity}: {lost}',
-        expected=f'at most {max_drop:g}; nothing is published',
-        remedy='calibrate on more frames like those of the robot, or allow more with --max-drop',
+        expected=f'at most {request.max_drop:g}; nothing is published',
+        remedy=remedy,
     )

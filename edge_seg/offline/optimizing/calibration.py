@@ -1,6 +1,5 @@
 """Calibration: what the network sees of some frames, exactly as the node would give it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_seg.backends.declared import normalisation
@@ -20,7 +19,8 @@ class Calibration:
 
     Attributes:
         description: the frames in words.
-        pixels: resized to the network's input, (1, H, W, C) uint8 each, in its colour order.
+        pixels: resized to the network's input, (1, H, W, C) uint8 each, in its colour order;
+            ``file_tensor`` makes each what the file takes, four times as large, when it is due.
         bad: frames that could not be used, each 'name: why'.
         spec: the input.
     """
@@ -29,15 +29,6 @@ class Calibration:
     pixels: tuple[UInt8Array, ...]
     bad: tuple[str, ...]
     spec: InputSpec
-
-    def tensors(self, rank: int) -> Iterator[AnyArray]:
-        """Give each input as the model file takes it.
-
-        Args:
-            rank: axes of the file's input; 3 where it has no batch.
-        """
-        for pixels in self.pixels:
-            yield file_tensor(pixels, self.spec, rank=rank)
 
 
 def calibrate(

@@ -8,6 +8,7 @@ from edge_seg.core.scores import ConfusionMatrix
 from edge_seg.core.values import LabelArray
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage
+from edge_seg.offline.evaluation.frame_energy import energy_per_frame
 from edge_seg.offline.evaluation.frames import Frame, FrameSet, good_frames, Progress
 from edge_seg.offline.evaluation.running import running_model, RunningModel, RunOptions
 from edge_seg.offline.evaluation.scoring import class_scores, known, labels_fit
@@ -69,7 +70,7 @@ def compare_models(
             if progress is not None:
                 progress(done, frames.total)
         sides = [
-            _side(model, matrix)
+            _side(model, matrix, energy_per_frame(model, frame.image))
             for model, matrix in zip((original, optimized), truths, strict=True)
         ]
     return Comparison(sides[0], sides[1], done, equal / pixels, known(masks.mean_iou()))
@@ -98,11 +99,12 @@ def in_turns(
     return a.segment(frame.image), mask
 
 
-def _side(running: RunningModel, matrix: ConfusionMatrix) -> Side:
+def _side(running: RunningModel, matrix: ConfusionMatrix, energy_j: float | None) -> Side:
     return Side(
         run=running.run,
         miou=known(matrix.mean_iou()),
         classes=class_scores(matrix, running.spec) if matrix.pixels else (),
         infer=running.latency(Stage.INFER),
         total=running.total,
+        energy_j=energy_j,
     )

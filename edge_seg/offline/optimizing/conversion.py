@@ -6,8 +6,9 @@ from pathlib import Path
 from edge_seg.backends.openvino import INSTALL_HINT, OpenVinoBackend
 from edge_seg.backends.sdk import sdk_import
 from edge_seg.core.values import ArtifactFormat
-from edge_seg.errors import AccuracyLost, BackendUnavailable, IncompatibleModel
+from edge_seg.errors import AccuracyLost, BackendUnavailable
 from edge_seg.models.package import ModelPackage
+from edge_seg.offline.optimizing import openvino_graphs
 from edge_seg.offline.optimizing.calibration import Calibration
 from edge_seg.offline.optimizing.judging import AccuracyBound
 from edge_seg.offline.optimizing.onnx_graphs import (
@@ -38,11 +39,6 @@ class Converted:
     made_with: str
 
 
-def has_onnx(package: ModelPackage) -> bool:
-    """Say whether the model comes as ONNX, without which there is none of the optimised one."""
-    return package.manifest.artifact(ArtifactFormat.ONNX) is not None
-
-
 def to_int8(
     package: ModelPackage,
     calibration: Calibration,
@@ -62,29 +58,30 @@ def to_int8(
     spec, source = package.manifest.spec, package.artifact_for(SOURCES)
     xml = folder / f'{spec.name}.xml'
     if source.suffix != '.onnx':
-        if bound is not None:
-            raise IncompatibleModel(
-                f'{package.identity} comes as {source.suffix}',
-                expected='ONNX, to keep single layers in floating point',
-                remedy='optimise it without --max-drop',
-            )
         with sdk_import('openvino', INSTALL_HINT):
             from edge_seg.backends.openvino import ir_file
-        quantised = quantise_openvino(ir_file.read_pinned(source, spec), calibration)
+        quantised = quantise_openvino(ir_file.read_pinned(source, spec), calibration, bound=bound)
+        if not openvino_graphs.is_quantised(quantised):
+            raise _nothing_quantised(package)
+        kept = openvino_graphs.layers_in_float(quantised)
         ir_file.write_ir(quantised, xml, half=False)
-        return Converted((_ir(xml),), (), made_with)
+        return Converted((_ir(xml),), kept, made_with)
     graph = with_signed_ranges(quantise_onnx(load_float(source), spec, calibration, bound=bound))
     if not is_quantised(graph):
-        raise AccuracyLost(
-            f'no layer of {package.identity} can be in INT8 within the bound',
-            expected='at least one; nothing is published',
-            remedy='allow more with --max-drop, or optimise with --precision fp16',
-        )
+        raise _nothing_quantised(package)
     onnx_file = folder / f'{spec.name}.onnx'
     save_checked(graph, onnx_file)
     OpenVinoBackend().write_ir(onnx_file, xml, spec, half=False)
     kept = layers_in_float(graph)
     return Converted((_ir(xml), (ArtifactFormat.ONNX, (onnx_file.name,))), kept, made_with)
+
+
+def _nothing_quantised(package: ModelPackage) -> AccuracyLost:
+    return AccuracyLost(
+        f'no layer of {package.identity} can be in INT8 within the bound',
+        expected='at least one; nothing is published',
+        remedy='allow more with --max-drop, or optimise with --precision fp16',
+    )
 
 
 def to_fp16(package: ModelPackage, folder: Path) -> Converted:

@@ -10,21 +10,22 @@ from edge_seg.models.layered import LayeredStore
 from edge_seg.models.manifest import Artifact, ArtifactFile, MANIFEST_NAME, Provenance
 from edge_seg.models.manifest_writer import dump_manifest
 from edge_seg.models.package import ModelPackage, open_package
-from edge_seg.models.reference import version_key
+from edge_seg.models.reference import is_version, version_key
 from edge_seg.offline.optimizing.comparing import Comparison
 from edge_seg.offline.optimizing.conversion import Converted
 from edge_seg.offline.optimizing.results import CalibrationFacts, Target
 
 
 def next_version(stores: LayeredStore, original: ModelPackage) -> str:
-    """Return the version after the highest of a model, in the form of the original's."""
+    """Return the version after the highest folder of a model, in the form of the original's.
+
+    Damaged versions count, too: their folder is taken. 1.2.3 becomes 1.3.0, not 1.2.4: it is the
+    same network in other numbers, not a correction of it.
+    """
     name = original.manifest.spec.name
-    versions = {original.manifest.spec.version}
-    versions |= {
-        listed.entry.version
-        for listed in stores.entries()
-        if listed.entry.name == name and listed.entry.package is not None
-    }
+    present = (listed.entry for listed in stores.entries())
+    versions = {entry.version for entry in present if entry.name == name}
+    versions = {original.manifest.spec.version, *filter(is_version, versions)}
     major, minor, *_ = version_key(max(versions, key=version_key))
     if original.manifest.spec.version.isdecimal():
         return str(major + 1)

@@ -10,12 +10,14 @@ from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.offline.evaluation.frames import open_frames
 from edge_seg.offline.evaluation.running import artifact_bytes
+from edge_seg.offline.evaluation.scoring import check_all_or_none
 from edge_seg.offline.optimizing.attempts import (
     Attempt,
     Attempts,
     facts,
     OnStep,
     OptimizeRequest,
+    READING,
     tell_nobody,
 )
 from edge_seg.offline.optimizing.calibration import Calibration
@@ -36,7 +38,8 @@ def optimize(
 
     Raises:
         AccuracyLost: more than ``max_drop`` points are lost; nothing is published.
-        SourceUnavailable: frames to calibrate or compare with cannot be used.
+        SourceUnavailable: frames to calibrate or compare with cannot be used, or only some of
+            those to compare with have labels.
         BackendUnavailable: NNCF or another tool is missing.
         CompileFailed, IncompatibleModel: the network cannot be optimised.
         ModelRejected: original or result does not run.
@@ -46,7 +49,8 @@ def optimize(
     original = stores.resolve(model)
     verify_artifacts(original)
     version = _free_version(stores, original, request.version)
-    data = open_frames(request.data)
+    data = open_frames(request.data, progress=lambda found, _: on_step(READING, found, 0))
+    check_all_or_none(data, request.data.pairing)
     with TemporaryDirectory(prefix='edge_seg_optimize_') as scratch:
         work = Attempts(stores, original, request, data, version, Path(scratch), on_step)
         calibration = work.calibration()

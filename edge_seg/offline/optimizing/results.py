@@ -33,6 +33,7 @@ class Side:
         classes: against ground truth; empty when the frames have none.
         infer: latency of the network alone; the two models took turns.
         total: latency from the decoded frame to the mask.
+        energy_j: joules a frame; None where the platform does not tell.
     """
 
     run: ModelRun
@@ -40,6 +41,7 @@ class Side:
     classes: tuple[ClassScore, ...]
     infer: Latency
     total: Latency
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

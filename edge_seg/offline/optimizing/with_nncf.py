@@ -8,11 +8,12 @@ import os
 from typing import Any, TYPE_CHECKING
 
 from edge_seg.backends.sdk import sdk_import
-from edge_seg.core.values import AnyArray, ModelSpec
+from edge_seg.core.values import AnyArray, ModelSpec, UInt8Array
 from edge_seg.errors import BackendUnavailable, CompileFailed
 from edge_seg.offline.optimizing.calibration import Calibration, file_tensor
 from edge_seg.offline.optimizing.judging import AccuracyBound, KnownFrame
 from edge_seg.offline.optimizing.onnx_graphs import copied, with_signed_ranges
+import numpy as np
 
 if TYPE_CHECKING:
     import onnx
@@ -48,36 +49,38 @@ def quantise_onnx(
         BackendUnavailable: NNCF or ONNX Runtime cannot be imported.
         CompileFailed: NNCF cannot quantise this graph.
     """
-    nncf = _nncf()
     name = spec.input.name
     rank = _rank(model, name)
-    data = nncf.Dataset(list(calibration.tensors(rank)), lambda tensor: {name: tensor})
-    options = _options(nncf, len(calibration.pixels))
+
+    def feed(pixels: UInt8Array) -> dict[str, AnyArray]:
+        return {name: file_tensor(pixels, spec.input, rank=rank)}
+
+    def running(made: 'onnx.ModelProto') -> Callable[[UInt8Array], AnyArray]:
+        served = with_signed_ranges(copied(made))  # judged as it will be served
+        session = onnxruntime.InferenceSession(
+            served.SerializeToString(), providers=['CPUExecutionProvider']
+        )
+        return lambda pixels: np.asarray(session.run([spec.output.name], feed(pixels))[0])
+
+    nncf = _nncf()
     with _quiet(), _explained('the ONNX graph'):
-        if bound is None:
-            plain: onnx.ModelProto = nncf.quantize(model, data, **options)
-            return plain
-        judge = nncf.Dataset(
-            list(bound.frames),
-            lambda frame: {name: file_tensor(frame.pixels, spec.input, rank=rank)},
+        import onnxruntime
+
+        made: onnx.ModelProto = _quantised(
+            nncf, model, calibration, feed=feed, bound=bound, running=running
         )
-        bounded: onnx.ModelProto = nncf.quantize_with_accuracy_control(
-            model,
-            data,
-            judge,
-            _validation(spec, bound, rank),
-            max_drop=bound.max_drop,
-            **options,
-        )
-        return bounded
+        return made
 
 
-def quantise_openvino(model: Any, calibration: Calibration) -> Any:
+def quantise_openvino(
+    model: Any, calibration: Calibration, *, bound: AccuracyBound | None = None
+) -> Any:
     """Quantise an OpenVINO model.
 
     Args:
-        model: an openvino.Model with fixed axes.
+        model: an openvino.Model with fixed axes and one output.
         calibration: what its input is on real frames.
+        bound: leave layers in floating point until the score is this close; None = quantise all.
 
     Raises:
         BackendUnavailable: NNCF cannot be imported.
@@ -85,9 +88,49 @@ def quantise_openvino(model: Any, calibration: Calibration) -> Any:
     """
     nncf = _nncf()
     rank = len(model.input(0).shape)
-    data = nncf.Dataset(list(calibration.tensors(rank)))
+
+    def feed(pixels: UInt8Array) -> AnyArray:
+        return file_tensor(pixels, calibration.spec, rank=rank)
+
+    def running(compiled: Any) -> Callable[[UInt8Array], AnyArray]:
+        return lambda pixels: np.asarray(compiled([feed(pixels)])[0])
+
     with _quiet(), _explained('the model'):
-        return nncf.quantize(model, data, **_options(nncf, len(calibration.pixels)))
+        return _quantised(nncf, model, calibration, feed=feed, bound=bound, running=running)
+
+
+def _quantised(
+    nncf: Any,
+    model: Any,
+    calibration: Calibration,
+    *,
+    feed: Callable[[UInt8Array], Any],
+    bound: AccuracyBound | None,
+    running: Callable[[Any], Callable[[UInt8Array], AnyArray]],
+) -> Any:
+    """Quantise.
+
+    Args:
+        nncf: the module.
+        model: as one of its backends takes it.
+        calibration: what the input is on real frames.
+        feed: makes resized pixels what the model takes, each when its turn comes.
+        bound: how much may be lost, or None.
+        running: makes a function that gives the network's output of what NNCF has to be judged.
+    """
+    data = nncf.Dataset(calibration.pixels, feed)
+    options = _options(nncf, len(calibration.pixels))
+    if bound is None:
+        return nncf.quantize(model, data, **options)
+
+    def score(made: Any, frames: Iterable[KnownFrame]) -> tuple[float, list[float]]:
+        infer = running(made)
+        return bound.score((frame, infer(frame.pixels)) for frame in frames)
+
+    judge = nncf.Dataset(bound.frames, lambda frame: feed(frame.pixels))
+    return nncf.quantize_with_accuracy_control(
+        model, data, judge, score, max_drop=bound.max_drop, **options
+    )
 
 
 def _nncf() -> Any:
@@ -103,29 +146,6 @@ def _nncf() -> Any:
 def _options(nncf: Any, frames: int) -> dict[str, Any]:
     # Symmetric ranges are what TensorRT takes, and the fastest on CPUs.
     return {'preset': nncf.QuantizationPreset.PERFORMANCE, 'subset_size': frames}
-
-
-def _validation(
-    spec: ModelSpec, bound: AccuracyBound, rank: int
-) -> Callable[[Any, Iterable[KnownFrame]], tuple[float, list[float]]]:
-    import onnxruntime
-
-    def validate(
-        model: 'onnx.ModelProto', frames: Iterable[KnownFrame]
-    ) -> tuple[float, list[float]]:
-        served = with_signed_ranges(copied(model))  # judged as it will be served
-        session = onnxruntime.InferenceSession(
-            served.SerializeToString(), providers=['CPUExecutionProvider']
-        )
-
-        def infer(frame: KnownFrame) -> AnyArray:
-            tensor = file_tensor(frame.pixels, spec.input, rank=rank)
-            output: AnyArray = session.run([spec.output.name], {spec.input.name: tensor})[0]
-            return output
-
-        return bound.score((frame, infer(frame)) for frame in frames)
-
-    return validate
 
 
 def _rank(model: 'onnx.ModelProto', name: str) -> int:

@@ -1,9 +1,11 @@
 """Frames to measure with: how many, which ones, and what happens to bad ones."""
 
 from pathlib import Path
+import struct
 
 import cv2
-from edge_seg.core.values import Size
+from edge_seg.core.decode import decode_compressed
+from edge_seg.core.values import CompressedImage, Size
 from edge_seg.errors import SourceUnavailable
 from edge_seg.offline.evaluation.frames import (
     BadFrame,
@@ -12,7 +14,7 @@ from edge_seg.offline.evaluation.frames import (
     good_frames,
     open_frames,
 )
-from measured_models import labelled_folder
+from measured_models import labelled_folder, picture
 import numpy as np
 import pytest
 
@@ -86,6 +88,45 @@ def test_frames_of_a_bag_are_decoded_as_by_the_node(tmp_path: Path, damaged: int
     last = found[2]
     assert isinstance(last, Frame)
     assert (last.image.order, int(last.image.pixels[0, 0, 0])) == ('rgb', 20)
+
+
+def turned(path: Path, pixels: np.ndarray) -> Path:
+    """Write a JPEG as a phone does that was held upright: pixels as they lie, and a tag."""
+    entry = struct.pack('>HHIHH', 0x0112, 3, 1, 6, 0)  # orientation: rotate by 90 degrees
+    tag = b'Exif\0\0MM\0*' + struct.pack('>IH', 8, 1) + entry + bytes(4)
+    content = cv2.imencode('.jpg', pixels)[1].tobytes()
+    segment = b'\xff\xe1' + struct.pack('>H', len(tag) + 2) + tag
+    path.write_bytes(content[:2] + segment + content[2:])
+    assert cv2.imread(str(path)).shape[:2] == pixels.shape[1::-1]
+    return path
+
+
+@pytest.mark.parametrize('single', [False, True])
+def test_a_picture_is_decoded_as_by_the_node_and_not_turned(tmp_path: Path, single: bool) -> None:
+    (tmp_path / 'labels').mkdir()
+    assert cv2.imwrite(str(tmp_path / 'labels' / 'phone.png'), np.ones((48, 64), np.uint8))
+    file = turned(tmp_path / 'phone.jpg', picture(0))
+    frames = open_frames(FrameRequest(str(file if single else tmp_path)))
+    (frame,) = frames.read(3)
+    assert isinstance(frame, Frame)
+    message = CompressedImage('jpeg', file.read_bytes())
+    np.testing.assert_array_equal(frame.image.pixels, decode_compressed(message).pixels)
+    assert (frame.image.size, frame.labels is None) == (Size(64, 48), False)
+
+
+def test_what_the_node_would_refuse_is_refused(tmp_path: Path) -> None:
+    content = cv2.imencode('.jpg', picture(0))[1].tobytes()
+    (tmp_path / 'cut.jpg').write_bytes(content[: len(content) // 2])
+    (bad,) = open_frames(FrameRequest(str(tmp_path))).read(0)
+    assert isinstance(bad, BadFrame)
+    assert 'cut.jpg cannot be decoded: ' in bad.reason
+
+
+def test_who_waits_is_told_while_the_frames_of_a_video_are_counted(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    request = FrameRequest(str(video(tmp_path / 'v.avi', frames=3)))
+    open_frames(request, progress=lambda found, total: told.append((found, total)))
+    assert told == [(1, 0), (2, 0), (3, 0)]
 
 
 def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:

@@ -64,6 +64,29 @@ def test_labels_may_lie_between_the_pictures(tmp_path: Path) -> None:
     assert pairs(tmp_path) == [('x.png', 'x_labels.png')]
 
 
+def test_label_maps_below_the_pictures_are_no_pictures(tmp_path: Path) -> None:
+    for name in ('x.jpg', 'masks/x.png', 'masks/orphan.png'):
+        write(tmp_path / name)
+    assert pairs(tmp_path, PairingRule(tmp_path / 'masks')) == [('x.jpg', 'masks/x.png')]
+
+
+def test_label_maps_of_the_same_name_are_no_pictures(tmp_path: Path) -> None:
+    for name in ('x.jpg', 'x.png', 'y.png'):
+        write(tmp_path / name)
+    assert pairs(tmp_path, PairingRule(tmp_path)) == [('x.jpg', 'x.png'), ('y.png', None)]
+
+
+def test_in_another_folder_label_maps_are_told_by_the_same_names(tmp_path: Path) -> None:
+    for name in ('a/x_cam.jpg', 'a/masks/x_ids.png', 'b/y.jpg', 'b/masks/y_ids.png', 'c/z.jpg'):
+        write(tmp_path / name)
+    for name in ('c/z_ids.png', 'c/w_labels.png'):
+        write(tmp_path / name)
+    rule = PairingRule(tmp_path / 'a' / 'masks', '_cam', '_ids')
+    for folder, found in (('b', ('y.jpg', 'masks/y_ids.png')), ('c', ('z.jpg', 'z_ids.png'))):
+        there = rule.elsewhere(tmp_path / 'a', tmp_path / folder)
+        assert pairs(tmp_path / folder, there) == [found]
+
+
 def test_the_names_of_cityscapes_are_paired_by_their_endings(tmp_path: Path) -> None:
     write(tmp_path / 'leftImg8bit' / 'ulm' / 'ulm_1_leftImg8bit.png')
     write(tmp_path / 'gtFine' / 'ulm' / 'ulm_1_gtFine_labelTrainIds.png')

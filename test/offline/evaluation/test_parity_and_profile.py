@@ -68,6 +68,7 @@ def test_a_profile_has_stages_layers_and_memory(stores: LayeredStore) -> None:
         'decode', 'preprocess', 'infer', 'postprocess', 'total',
     ]  # fmt: skip
     assert result.stages[-1].latency.p50_ms >= result.stages[2].latency.p50_ms > 0
+    assert 0 < result.total.p50_ms <= result.stages[-1].latency.p50_ms  # without decoding
     times = [layer.mean_ms or 0.0 for layer in result.layers]
     assert times == sorted(times, reverse=True)
     assert any(layer.kind == 'Convolution' for layer in result.layers)

@@ -11,11 +11,13 @@ from edge_seg.errors import (
     CompileFailed,
     EdgeSegError,
     IncompatibleModel,
+    SourceUnavailable,
     StoreError,
 )
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import verify_artifacts
 from edge_seg.offline.evaluation.frames import FrameRequest
+from edge_seg.offline.evaluation.label_files import PairingRule
 from edge_seg.offline.optimizing.attempts import OptimizeRequest
 from edge_seg.offline.optimizing.optimizing import optimize
 from measured_models import colours, fragile, labelled_folder, publish, publish_files, SIZE, SPEC
@@ -100,23 +102,45 @@ def test_a_bound_that_no_layer_meets_is_said(stores: LayeredStore, tmp_path: Pat
     assert versions(stores) == ['colours@1']
 
 
-def test_a_model_that_comes_as_ir_becomes_ir(stores: LayeredStore, tmp_path: Path) -> None:
+def publish_ir(stores: LayeredStore, folder: Path, model: onnx.ModelProto) -> None:
+    """Put a network into the store as OpenVINO IR."""
     openvino = pytest.importorskip('openvino', reason='it writes the IR')
-    folder = tmp_path / 'files'
     folder.mkdir()
-    onnx.save(colours(), str(folder / 'network.onnx'))
+    onnx.save(model, str(folder / 'network.onnx'))
     openvino.save_model(openvino.convert_model(str(folder / 'network.onnx')), folder / 'n.xml')
     (folder / 'network.onnx').unlink()
     publish_files(stores, folder, ArtifactFormat.OPENVINO_IR, ('n.xml', 'n.bin'), spec=SPEC)
+
+
+def test_layers_of_an_ir_stay_in_floating_point_too(stores: LayeredStore, tmp_path: Path) -> None:
+    publish_ir(stores, tmp_path / 'files', fragile())
+    result = optimize(stores, 'colours', int8(max_drop=6.0))
+    assert 1 <= len(result.kept) < 3
+    assert (result.miou_drop or 0.0) <= 6.0
+    assert result.optimized.run.precision == 'int8'
+
+
+def test_a_model_that_comes_as_ir_becomes_ir(stores: LayeredStore, tmp_path: Path) -> None:
+    publish_ir(stores, tmp_path / 'files', colours())
     result = optimize(stores, 'colours', int8())
     assert [artifact.format for artifact in result.artifacts] == ['openvino_ir']
-    assert result.optimized.run.precision == 'int8'
+    assert (result.optimized.run.precision, result.kept) == ('int8', ())
     assert result.agreement > 0.99
 
 
-@pytest.mark.parametrize('step', ['calibrating', 'converting', 'comparing', 'publishing'])
+INTERRUPTIONS = [
+    ('int8', 'calibrating'), ('int8', 'converting'), ('fp16', 'converting'),
+    ('fp16', 'comparing'), ('fp16', 'publishing'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('precision', 'step'), INTERRUPTIONS)
 def test_an_interrupted_run_leaves_nothing(
-    stores: LayeredStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    stores: LayeredStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    step: str,
 ) -> None:
     publish(stores, tmp_path / 'files', colours())
     scratch = tmp_path / 'scratch'
@@ -127,7 +151,7 @@ def test_an_interrupted_run_leaves_nothing(
         if name == step:
             raise KeyboardInterrupt
 
-    request = int8() if step == 'calibrating' else fp16()
+    request = int8() if precision == 'int8' else fp16()
     if request.precision == 'fp16':
         pytest.importorskip('onnxruntime', reason='it brings ONNX graphs to half precision')
     with pytest.raises(KeyboardInterrupt):
@@ -135,6 +159,27 @@ def test_an_interrupted_run_leaves_nothing(
     assert versions(stores) == ['colours@1']
     assert stores.own.leftovers() == ()
     assert list(scratch.iterdir()) == []
+
+
+def test_labels_that_are_not_whole_are_refused(stores: LayeredStore, tmp_path: Path) -> None:
+    publish(stores, tmp_path / 'files', colours())
+    folder = labelled_folder(tmp_path / 'data')
+    (folder / 'labels' / '2.png').unlink()
+    with pytest.raises(SourceUnavailable, match=r'1 of 4 pictures .* no label map, images/2\.png'):
+        optimize(stores, 'colours', fp16(data=FrameRequest(str(folder))))
+    misnamed = FrameRequest(str(folder), pairing=PairingRule(label_ending='_ids'))
+    with pytest.raises(SourceUnavailable, match='4 of 4 pictures .* no label map'):
+        optimize(stores, 'colours', fp16(data=misnamed))
+    assert versions(stores) == ['colours@1']
+
+
+def test_the_folder_of_a_damaged_version_is_taken(stores: LayeredStore, tmp_path: Path) -> None:
+    pytest.importorskip('onnxruntime', reason='it brings ONNX graphs to half precision')
+    publish(stores, tmp_path / 'files', colours())
+    second = publish(stores, tmp_path / 'again', colours(), version='2')
+    (second.path / 'manifest.yaml').write_text('damaged: [')
+    result = optimize(stores, 'colours@1', fp16())
+    assert result.optimized.run.model == 'colours@3'
 
 
 REFUSALS = [
@@ -165,8 +210,9 @@ def test_too_great_a_loss_is_not_published(
     monkeypatch.setattr(
         'edge_seg.offline.optimizing.comparing.Comparison.miou_drop', property(lambda self: 3.0)
     )
-    with pytest.raises(AccuracyLost, match=r'3\.00 points .* expected at most 0\.5'):
+    with pytest.raises(AccuracyLost, match=r'3\.00 points .* expected at most 0\.5') as lost:
         optimize(stores, 'colours', fp16(max_drop=0.5))
+    assert lost.value.remedy == 'allow more with --max-drop'  # nothing was calibrated
     assert versions(stores) == ['colours@1']
 
 
