@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import hashlib
 import os
 from pathlib import Path
@@ -10,17 +10,25 @@ import stat
 from typing import BinaryIO
 
 from edge_seg.errors import IntegrityError, ModelError, ModelNotFound
-from edge_seg.models.durable import write_durably
+from edge_seg.models.durable import replace_durably, write_durably
 from edge_seg.models.guarded_yaml import shown
 from edge_seg.models.manifest import ArtifactFile, Manifest, MANIFEST_NAME, parse_manifest
 from edge_seg.models.manifest_checks import path_problem
-from edge_seg.models.package import ModelPackage, open_package, Progress, SIGNATURE_NAME
+from edge_seg.models.package import (
+    ModelPackage,
+    open_package,
+    Progress,
+    SIGNATURE_NAME,
+    verify_artifacts,
+)
 from edge_seg.models.signature import check_signature, SignaturePolicy, SignatureReport
 from edge_seg.models.store import ModelStore
 from edge_seg.models.workspace import reported, Workspace
 from edge_seg.offline.archives.layout import Limits, refused, REPORT_NAME, same_file_key
 from edge_seg.offline.archives.streams import UnpackedStream
 from edge_seg.offline.archives.tar_members import Member, TarMembers
+
+WORTH = ('unsigned', 'unknown_key', 'good')
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class InstalledModel:
 
     Attributes:
         package: the model in the store.
-        signature: what its signature is worth here.
+        signature: what the signature that it has in the store is worth here.
         new: False when the same model was there already.
         report: content of the report that came along, which no signature covers; or None.
     """
@@ -51,6 +59,9 @@ def install(
 ) -> InstalledModel:
     """Put the model of an archive into a store, whole or not at all.
 
+    One that is there already is checked anew, and gets the archive's signature if that is worth
+    more than its own.
+
     Args:
         archive: as ``package_model`` writes it.
         store: where to.
@@ -62,7 +73,8 @@ def install(
     Raises:
         ModelNotFound: there is no such archive.
         IntegrityError, ManifestInvalid: it was tampered with, is damaged, too large or not
-            signed as asked; names the file in it and the reason.
+            signed as asked; names the file in it and the reason. Or the same model is in the
+            store already, and damaged there.
         StoreError: another model of that name and version is in the store, or the store cannot
             be written to.
         BackendUnavailable: .tar.zst, and no Zstandard here.
@@ -76,12 +88,15 @@ def install(
         if expected not in ('', manifest.reference):
             raise refused(archive, f'it holds {manifest.reference}', expected=expected)
         signature = unpacking.signature(policy)
-        present = _present(store, manifest)
         unpacking.files()
         with _of_archive(archive, staging):
-            package = open_package(staging)
-            if present is not None and present.manifest_sha256 == package.manifest_sha256:
-                return InstalledModel(present, signature, False, unpacking.report)
+            sent = open_package(staging)
+        present = _present(store, sent)
+        if present is not None:
+            with store.in_use(present):
+                signature = _confirmed(present, sent, policy)
+            return InstalledModel(present, signature, False, unpacking.report)
+        with _of_archive(archive, staging):
             published = store.publish(staging)
         return InstalledModel(published, signature, True, unpacking.report)
 
@@ -235,9 +250,36 @@ def _opened(archive: Path) -> BinaryIO:
     return os.fdopen(descriptor, 'rb')
 
 
-def _present(store: ModelStore, manifest: Manifest) -> ModelPackage | None:
-    """Return what the store has under the name and version, good as it is."""
+def _present(store: ModelStore, sent: ModelPackage) -> ModelPackage | None:
+    """Return the model when the store has the very same; its files are not read."""
     try:
-        return store.resolve(manifest.reference)
+        found = store.resolve(sent.identity)
     except ModelError:
         return None  # not there, or bad, which publishing refuses with the reason
+    return found if found.manifest_sha256 == sent.manifest_sha256 else None
+
+
+def _confirmed(
+    present: ModelPackage, sent: ModelPackage, policy: SignaturePolicy
+) -> SignatureReport:
+    """Check a model of the store as if it were new, with the better of two signatures."""
+    try:
+        verify_artifacts(present)
+    except IntegrityError as error:
+        raise IntegrityError(
+            error.met,
+            expected=error.expected,
+            remedy=f'edge_seg model remove {present.identity}, then install it again',
+        ) from error
+    if _worth(sent, policy) > _worth(present, policy):
+        signature = (sent.path / SIGNATURE_NAME).read_bytes()
+        with reported(present.path):
+            replace_durably(present.path / SIGNATURE_NAME, signature)
+    return check_signature(present, policy)
+
+
+def _worth(package: ModelPackage, policy: SignaturePolicy) -> int:
+    try:
+        return WORTH.index(check_signature(package, replace(policy, require=False)).state)
+    except IntegrityError:
+        return 0  # a wrong one is worth no more than none

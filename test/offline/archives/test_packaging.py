@@ -7,7 +7,7 @@ import tarfile
 from archive_parts import published
 from edge_seg.errors import IntegrityError, ModelNotFound, StoreError
 from edge_seg.models.keys import generate_pair
-from edge_seg.models.signature import SignaturePolicy
+from edge_seg.models.signature import check_signature, SignaturePolicy
 from edge_seg.models.store import ModelStore
 from edge_seg.offline.archives.installing import install
 from edge_seg.offline.archives.packaging import digest_of, package_model
@@ -114,6 +114,45 @@ def test_installing_twice_is_told_and_changes_nothing(tmp_path: Path) -> None:
     assert (first.new, again.new) == (True, False)
     assert again.package.path == first.package.path
     assert robot.leftovers() == ()
+
+
+def test_a_model_that_is_damaged_in_the_store_is_not_told_to_be_installed(tmp_path: Path) -> None:
+    made = package_model(published(tmp_path).resolve('road'), tmp_path / 'road.tar.gz')
+    robot = ModelStore(tmp_path / 'robot')
+    weights = install(made.path, robot).package.path / 'road.tflite'
+    content = bytearray(weights.read_bytes())
+    content[7] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(IntegrityError, match=r'road\.tflite has sha256 .* model remove road@1, '):
+        install(made.path, robot)
+    robot.remove('road@1')
+    assert install(made.path, robot).new
+
+
+def test_a_model_that_is_there_unsigned_gets_the_signature_of_the_archive(tmp_path: Path) -> None:
+    package = published(tmp_path).resolve('road')
+    private, public = generate_pair(tmp_path / 'site')
+    policy = SignaturePolicy(require=True, trusted_keys=(public,))
+    robot = ModelStore(tmp_path / 'robot')
+    install(package_model(package, tmp_path / 'plain.tar.gz').path, robot)
+    signed = package_model(package, tmp_path / 'signed.tar.gz', key=private).path
+    installed = install(signed, robot, policy=policy)
+    assert (installed.new, installed.signature.state) == (False, 'good')
+    assert check_signature(robot.resolve('road'), policy).state == 'good'
+
+
+def test_a_signature_that_is_there_is_kept_unless_a_better_one_comes(tmp_path: Path) -> None:
+    package = published(tmp_path).resolve('road')
+    archives = [package_model(package, tmp_path / 'plain.tar.gz').path]
+    keys = [generate_pair(tmp_path / name) for name in ('stranger', 'site')]
+    archives += [
+        package_model(package, tmp_path / f'{i}.tar.gz', key=private).path
+        for i, (private, _) in enumerate(keys)
+    ]
+    policy = SignaturePolicy(trusted_keys=(keys[1][1],))
+    robot = ModelStore(tmp_path / 'robot')
+    states = [install(archives[i], robot, policy=policy).signature.state for i in (1, 0, 2, 1, 0)]
+    assert states == ['unknown_key', 'unknown_key', 'good', 'good', 'good']
 
 
 def test_another_model_of_the_same_version_is_refused(tmp_path: Path) -> None:
