@@ -99,7 +99,7 @@ class Registry(Protocol):
 
         Raises:
             RegistryUnavailable: it does not answer or refuses.
-            StoreError: somebody else was first.
+            StoreError: somebody else was first, or is putting another model there right now.
         """
 
     def set_labels(self, version: RegisteredVersion, labels: Sequence[str]) -> None:

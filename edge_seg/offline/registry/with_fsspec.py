@@ -2,17 +2,25 @@
 
 <root>/<name>/<version>/<first digits of sha256>.tar.gz     the archive
 <root>/<name>/<version>/version.json                        written last: the version is there
+<root>/<name>/<version>/<digits>.<random>.claim             while somebody puts it there
 <root>/<name>/labels.json                                   {"stable": "2"}
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 import json
 from pathlib import Path
 import secrets
 from typing import Any
 
 from edge_seg.backends.sdk import sdk_import
-from edge_seg.errors import BackendUnavailable, IntegrityError, ModelNotFound, RegistryUnavailable
+from edge_seg.errors import (
+    BackendUnavailable,
+    IntegrityError,
+    ModelNotFound,
+    RegistryUnavailable,
+    StoreError,
+)
 from edge_seg.models.reference import is_label, is_name, is_version
 from edge_seg.offline.archives.layout import GZIP_SUFFIXES
 from edge_seg.offline.registry.failures import registry_calls, without_password
@@ -20,6 +28,7 @@ from edge_seg.offline.registry.interface import in_order, RegisteredVersion, tak
 
 FACTS_NAME = 'version.json'
 LABELS_NAME = 'labels.json'
+CLAIM_SUFFIX = '.claim'
 MAX_FACTS_BYTES = 1 << 20
 CREDENTIALS = 'set the credentials as the fsspec package of this protocol wants them'
 # An upload shows up there when it is whole, and a move would be a second upload.
@@ -88,10 +97,12 @@ class FsspecRegistry:
         with self._calls():
             self._fs.makedirs(folder, exist_ok=True)
         self._put(archive, f'{folder}/{facts["archive"]}')
-        self._write(f'{folder}/{FACTS_NAME}', facts)
-        # Of two at once the last one has written; both archives are there.
-        if self._json(f'{folder}/{FACTS_NAME}') != facts:
-            raise taken_by_another(version)
+        with self._claimed(version, folder):
+            present = self._json(f'{folder}/{FACTS_NAME}')
+            if present is None:
+                self._write(f'{folder}/{FACTS_NAME}', facts)
+            elif present.get('model_sha256') != version.model_sha256:
+                raise taken_by_another(version)
         if version.labels:
             self.set_labels(version, version.labels)
 
@@ -109,6 +120,31 @@ class FsspecRegistry:
                 raise ModelNotFound(f'{without_password(self._address)} has no {source}')
             self._fs.get_file(source, str(target))
         return target
+
+    @contextmanager
+    def _claimed(self, version: RegisteredVersion, folder: str) -> Iterator[None]:
+        """Refuse to go on while somebody puts another model there.
+
+        Everybody claims before looking, and gives the claim back after writing: whoever looks
+        later sees the claim of the earlier one, or the version. Creating a file only if it is
+        not there would be simpler, but not every file system can.
+        """
+        model = version.model_sha256[:16]
+        own = f'{folder}/{model}.{secrets.token_hex(4)}{CLAIM_SUFFIX}'
+        with self._calls():
+            self._fs.pipe_file(own, f'{version.identity}\n'.encode())
+        try:
+            for name in self._children(folder):
+                if name.endswith(CLAIM_SUFFIX) and not name.startswith(f'{model}.'):
+                    raise StoreError(
+                        f'somebody is pushing another model as {version.identity}',
+                        expected='one at a time',
+                        remedy=f'wait and push again; if nobody is, remove {folder}/{name}',
+                    )
+            yield
+        finally:
+            with suppress(RegistryUnavailable), self._calls():
+                self._fs.rm(own)
 
     def _path(self, *parts: str) -> str:
         return '/'.join([self._root.rstrip('/'), *parts])
