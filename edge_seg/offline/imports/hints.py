@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edge_seg.errors import UnsupportedNetwork
+from edge_seg.offline.imports.answers import converted, Question, to_classes
 from edge_seg.offline.imports.given import GivenOptions, Hint, Hints, NO_HINT
 from edge_seg.offline.imports.network import Ending, NetworkFacts
 from edge_seg.offline.imports.output_draft import channels_of, guess_layout
@@ -21,6 +22,7 @@ def propose(facts: NetworkFacts, given: GivenOptions, source: str) -> Hints:
         source: name of the original file or factory.
 
     Raises:
+        OptionInvalid: the classes cannot be read.
         UnsupportedNetwork: there are more classes than a mask can tell apart.
     """
     layout = _output_layout(facts, given)
@@ -66,8 +68,7 @@ def _output_layout(facts: NetworkFacts, given: GivenOptions) -> Hint:
 def _count_given(given: GivenOptions) -> int:
     if given.classes is None:
         return 0
-    known = label_sets().get(given.classes)
-    return len(known.classes) if known is not None else given.classes.count(',') + 1
+    return len(converted(Question('--classes', '', to_classes), given.classes))
 
 
 def _color_order(facts: NetworkFacts) -> Hint:

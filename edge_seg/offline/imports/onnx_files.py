@@ -172,8 +172,9 @@ def _keep_only(model: 'onnx.ModelProto', output: str) -> tuple[str, ...]:
         if needed.intersection(node.output):
             kept.append(node)
             needed.update(_used(node))
-    unused = [v for v in graph.input if v.name not in needed]
-    if not dropped and len(kept) == len(graph.node):
+    stored = {tensor.name for tensor in graph.initializer}
+    unused = [v for v in graph.input if v.name not in needed | stored]
+    if not dropped and not unused and len(kept) == len(graph.node):
         return ()
     outputs = [value for value in graph.output if value.name == output]
     inputs = [value for value in graph.input if value.name in needed]

@@ -133,18 +133,18 @@ def _ending(model: Any) -> tuple[Ending, int]:
     for _ in range(64):  # a tail is short; a loop in the file would not be
         node = port.get_node()
         kind = node.get_type_name()
+        if kind == 'TopK' and port.get_index() == 0:
+            break  # the highest scores, not where they are
         if kind in ENDINGS:
-            return ENDINGS[kind], _choices(node, port) if kind == 'TopK' else 0
+            return ENDINGS[kind], _choices(node) if kind == 'TopK' else 0
         if kind not in PASSING or node.get_input_size() == 0:
             break
         port = node.input_value(0)
     return Ending.NONE, 0
 
 
-def _choices(node: Any, port: Any) -> int:
-    """Return the length of the axis along which a TopK chooses; 0 for scores, not places."""
-    if port.get_index() != 1:
-        return 0
+def _choices(node: Any) -> int:
+    """Return the length of the axis along which a TopK chooses; 0 when it is open."""
     axis = node.input_value(0).get_partial_shape()[node.get_axis()]
     return int(axis.get_length()) if axis.is_static else 0
 

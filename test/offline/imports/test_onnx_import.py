@@ -18,6 +18,7 @@ from imported_models import assert_computes, Import, options_for, package_of, sa
 import numpy as np
 import onnx
 from onnx import helper, TensorProto
+import openvino as ov
 import pytest
 from tiny_models import TinyModel
 
@@ -165,6 +166,23 @@ def test_an_argmax_in_a_float_type_comes_as_integers(tmp_path: Path, importing: 
     assert_computes(imported, model)
 
 
+def test_the_highest_score_is_not_taken_for_the_class_that_has_it(
+    tmp_path: Path, importing: Import
+) -> None:
+    highest = helper.make_node('TopK', ['x', 'one'], ['y', 'ids'], axis=1)
+    source = graph_file(
+        tmp_path / 'net.onnx', [highest], {'x': [1, 3, 8, 8]}, tensor([1, 1, 8, 8])
+    )
+    proto = onnx.load(source)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1]), 'one'))
+    source.write_bytes(proto.SerializeToString())
+    ov.save_model(ov.Core().read_model(str(source)), str(tmp_path / 'net.xml'))
+    for name in ('net.onnx', 'net.xml'):
+        imported = importing(tmp_path / name, publish=False)
+        assert imported.spec.output.kind is OutputKind.SIGMOID_LOGITS
+        assert not any('int32' in change for change in imported.changes)
+
+
 def test_what_the_graph_does_last_says_what_its_output_means(
     tmp_path: Path, importing: Import
 ) -> None:
@@ -175,6 +193,20 @@ def test_what_the_graph_does_last_says_what_its_output_means(
     assert (answers['--normalise'].value, answers['--normalise'].assumed) == ('imagenet', True)
 
 
+def noise_file(path: Path, scores: tuple[int, ...]) -> Path:
+    """Write a network for 64x32 images whose scores have any shape."""
+    noise = np.random.default_rng(0).normal(size=scores).astype('f4')
+    nodes = [
+        helper.make_node('ReduceMean', ['x'], ['mean'], keepdims=1),
+        helper.make_node('Add', ['mean', 'noise'], ['y']),
+    ]
+    source = graph_file(path, nodes, {'x': [1, 3, 32, 64]}, tensor(list(scores)))
+    network = onnx.load(source)
+    network.graph.initializer.append(onnx.numpy_helper.from_array(noise, 'noise'))
+    source.write_bytes(network.SerializeToString())
+    return source
+
+
 @pytest.mark.parametrize(
     ('scores', 'layout'),
     [((1, 150, 8, 16), 'NCHW'), ((1, 8, 16, 150), 'NHWC'), ((1, 16, 4, 8), 'NCHW')],
@@ -182,18 +214,19 @@ def test_what_the_graph_does_last_says_what_its_output_means(
 def test_more_classes_than_rows_are_told_from_them_by_the_shape_of_the_image(
     scores: tuple[int, ...], layout: str, tmp_path: Path, importing: Import
 ) -> None:
-    noise = np.random.default_rng(0).normal(size=scores).astype('f4')
-    nodes = [
-        helper.make_node('ReduceMean', ['x'], ['mean'], keepdims=1),
-        helper.make_node('Add', ['mean', 'noise'], ['y']),
-    ]
-    source = graph_file(tmp_path / 'net.onnx', nodes, {'x': [1, 3, 32, 64]}, tensor(list(scores)))
-    network = onnx.load(source)
-    network.graph.initializer.append(onnx.numpy_helper.from_array(noise, 'noise'))
-    source.write_bytes(network.SerializeToString())
-    imported = importing(source, publish=False)
+    imported = importing(noise_file(tmp_path / 'net.onnx', scores), publish=False)
     assert imported.spec.output.layout == layout
     assert len(imported.spec.classes) in scores
+
+
+@pytest.mark.parametrize(('count', 'layout'), [(4, 'NCHW'), (16, 'NHWC')])
+def test_the_classes_in_a_file_tell_where_the_shape_does_not(
+    count: int, layout: str, tmp_path: Path, importing: Import
+) -> None:
+    (tmp_path / 'classes.txt').write_text('\n'.join(f'thing {i}' for i in range(count)))
+    source = noise_file(tmp_path / 'net.onnx', (1, 4, 8, 16))
+    imported = importing(source, classes=f'@{tmp_path}/classes.txt', publish=False)
+    assert imported.spec.output.layout == layout
 
 
 def test_the_argmax_tells_how_many_classes_there_are(tmp_path: Path, importing: Import) -> None:
@@ -369,6 +402,16 @@ def test_an_input_that_the_output_does_not_need_is_left_out(
     imported = importing(source, output_name='y', publish=False)
     assert 'input seed is left out: nothing needs it' in imported.changes
     assert imported.spec.input.size == Size(8, 8)
+
+
+def test_an_input_that_nothing_at_all_takes_is_left_out(tmp_path: Path, importing: Import) -> None:
+    source = graph_file(
+        tmp_path / 'net.onnx', [RELU], {'x': [1, 3, 8, 8], 'im_info': [1, 3]}, tensor([1, 3, 8, 8])
+    )
+    imported = importing(source)
+    assert imported.changes == ('input im_info is left out: nothing needs it',)
+    network = onnx.load(package_of(imported).path / 'net.onnx')
+    assert [value.name for value in network.graph.input] == ['x']
 
 
 def test_what_is_declared_is_compared_with_what_comes_out(
