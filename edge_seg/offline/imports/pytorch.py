@@ -3,11 +3,12 @@
 The exporter that traces is used: the one that torch.export feeds needs the package onnxscript.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module, util
+import logging
 from pathlib import Path
-from pickle import PickleError
 import sys
 from typing import Any
 import warnings
@@ -23,11 +24,10 @@ INSTALL_HINT = 'pip install torch'
 SUFFIXES = ('.pt2', '.pt', '.pth', '.ts')
 OPSET = 17
 INPUT = 'image'
-FOREIGN_ERRORS = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, NameError,
-    OSError, PickleError, RuntimeError, SyntaxError, SystemExit, TypeError, ValueError,
-)  # fmt: skip
-"""What the user's own code raises when something is wrong with it."""
+FOREIGN_ERRORS = (Exception, SystemExit)
+"""The user's own code, and the packages that it calls, may raise anything."""
+EXPORTED = ('archive_format', 'serialized_exported_program.json')
+"""A file of torch.export.save holds one of these; the second up to PyTorch 2.7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,11 @@ def export_onnx(source: str, target: Path, wish: Wish) -> Sample:
         shape = None
     else:
         network, shape = _from_file(torch, Path(source))
-    image = _noise(torch, network, shape, wish)
+    shapes = _shapes(network, shape, wish)
     scripted = isinstance(network, torch.jit.ScriptModule)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the exporter, about its own future and our constants
-        try:
-            outputs = dict(_named(torch, network(image)))
-        except FOREIGN_ERRORS as error:
-            raise CompileFailed(
-                f'{source} fails on an image of {_axes(image.shape)}: {_first_line(error)}',
-                remedy='pass another --input-size; most networks want a multiple of 32',
-            ) from error
+        image, outputs = _computed(torch, network, shapes, source)
         if not outputs:
             raise UnsupportedNetwork(
                 f'{source} returns no tensors', expected='a tensor, or several by name'
@@ -146,7 +140,7 @@ def _from_file(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
             f'{path.name} is no file of PyTorch ({_first_line(error)})',
             remedy='write it with torch.export.save or torch.jit.save',
         ) from error
-    if any(name.rpartition('/')[2] == 'archive_format' for name in names):
+    if any(name.rpartition('/')[2] in EXPORTED for name in names):
         return _exported(torch, path)
     if any('/code/' in name for name in names):
         try:
@@ -164,8 +158,9 @@ def _from_file(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
 
 def _exported(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
     try:
-        program = torch.export.load(str(path))
-    except (RuntimeError, ValueError, KeyError, AssertionError, TypeError) as error:
+        with _quiet('torch.export'):
+            program = torch.export.load(str(path))
+    except FOREIGN_ERRORS as error:
         raise CompileFailed(
             f'{path.name} cannot be read: {_first_line(error)}',
             remedy='export it again with this version of PyTorch, '
@@ -186,27 +181,48 @@ def _exported(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
     return program.module(), shapes[0]
 
 
-def _noise(torch: Any, network: Any, shape: tuple[int, ...] | None, wish: Wish) -> Any:
-    """Make an input for the network: of the exported shape, else (1, C, H, W)."""
-    parameters = [p for p in network.parameters() if p.is_floating_point()]
-    if shape is None:
-        filters = [p for p in parameters if p.dim() == 4]
-        channels = int(filters[0].shape[1]) if filters else 3
-        shape = (1, channels, -1, -1)
-    if -1 in shape[-2:] and wish.size is None:
+def _shapes(network: Any, shape: tuple[int, ...] | None, wish: Wish) -> list[tuple[int, ...]]:
+    """List the shapes that the image may have, the likeliest first: (1, C, H, W) or as exported.
+
+    The first filter has the image's channels, unless it is no filter of the image.
+    """
+    size = (-1, -1) if shape is None else shape[-2:]
+    if -1 in size and wish.size is None:
         raise OptionInvalid(
             'a PyTorch network does not tell the size of its input',
             remedy='pass --input-size WIDTHxHEIGHT',
         )
-    axes = [1 if axis == -1 else axis for axis in shape]
     if wish.size is not None:
-        axes[-2:] = [
-            wanted if met == -1 else met
-            for met, wanted in zip(shape[-2:], wish.size[::-1], strict=True)
-        ]
-    values = np.random.default_rng(0).normal(size=axes).astype(np.float32)
-    dtype = parameters[0].dtype if parameters else torch.float32
-    return torch.from_numpy(values).to(dtype)
+        wanted = wish.size[::-1]
+        size = tuple(w if met == -1 else met for met, w in zip(size, wanted, strict=False))
+    if shape is not None:
+        return [(*(1 if axis == -1 else axis for axis in shape[:-2]), *size)]
+    first = next((int(p.shape[1]) for p in network.parameters() if p.dim() == 4), 3)
+    likely = (1, 3) if first == 1 else (3, 1, first)
+    return [(1, channels, *size) for channels in dict.fromkeys(likely)]
+
+
+def _noise(torch: Any, network: Any, shape: tuple[int, ...]) -> Any:
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    dtypes = (p.dtype for p in network.parameters() if p.is_floating_point())
+    return torch.from_numpy(values).to(next(dtypes, torch.float32))
+
+
+def _computed(
+    torch: Any, network: Any, shapes: Sequence[tuple[int, ...]], source: str
+) -> tuple[Any, dict[str, Any]]:
+    """Run a network on an image of the first shape that it takes; give image and outputs."""
+    failures = []
+    for shape in shapes:
+        image = _noise(torch, network, shape)
+        try:
+            return image, dict(_named(torch, network(image)))
+        except FOREIGN_ERRORS as error:
+            failures.append(error)
+    raise CompileFailed(
+        f'{source} fails on an image of {_axes(shapes[0])}: {_first_line(failures[0])}',
+        remedy='pass another --input-size; most networks want a multiple of 32',
+    ) from failures[0]
 
 
 def _named(torch: Any, value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
@@ -252,11 +268,25 @@ def _export(
             output_names=list(names),
             opset_version=OPSET,
         )
-    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except FOREIGN_ERRORS as error:  # tracing runs the user's code once more
         raise CompileFailed(
             f'{source} has no form in ONNX: {_first_line(error)}',
             remedy='replace that operation, or export the network to ONNX yourself',
         ) from error
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a logger from telling with a traceback what is told in one line here, or is fine."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _axes(shape: Any) -> str:

@@ -15,6 +15,8 @@ if os.environ.get('EDGE_SEG_REQUIRE_TORCH') != '1':
     pytest.importorskip('torch', reason='PyTorch is an optional extra, and is not installed')
 import tiny_unet
 import torch
+from torch._export.serde.schema import SCHEMA_VERSION
+from torch._export.serde.serialize import serialize
 
 HERE = Path(__file__).parent
 SIZE = Size(32, 16)
@@ -47,12 +49,25 @@ def exported(folder: Path, **options: Any) -> str:
     return str(folder / 'net.pt2')
 
 
+def exported_before_2_8(folder: Path) -> str:
+    """Write a U-Net as torch.export.save of PyTorch 2.6 and 2.7 did."""
+    image = torch.zeros(1, 3, SIZE.height, SIZE.width)
+    parts = serialize(torch.export.export(tiny_unet.unet().eval(), (image,)))
+    with zipfile.ZipFile(folder / 'net.pt2', 'w') as archive:
+        archive.writestr('version', '.'.join(map(str, SCHEMA_VERSION)))
+        archive.writestr('serialized_exported_program.json', parts.exported_program)
+        archive.writestr('serialized_state_dict.pt', parts.state_dict)
+        archive.writestr('serialized_constants.pt', parts.constants)
+        archive.writestr('serialized_example_inputs.pt', parts.example_inputs)
+    return str(folder / 'net.pt2')
+
+
 def factory(_folder: Path) -> str:
     """Name the function that makes a U-Net."""
     return f'{HERE / "tiny_unet.py"}:unet'
 
 
-@pytest.mark.parametrize('source', [script, exported, factory])
+@pytest.mark.parametrize('source', [script, exported, exported_before_2_8, factory])
 def test_a_unet_computes_what_it_computed(source: Any, tmp_path: Path, importing: Import) -> None:
     imported = importing(source(tmp_path), input_size='32x16', normalise='unit')
 
@@ -79,15 +94,27 @@ def test_open_axes_of_an_exported_program_are_fixed(tmp_path: Path, importing: I
     assert importing(source, input_size='32x48', publish=False).spec.input.size == Size(32, 48)
 
 
+@pytest.mark.parametrize('form', ['factory', 'script', 'exported'])
 @pytest.mark.parametrize(
     ('name', 'kind'), [('softmax', 'probabilities'), ('sigmoid', 'sigmoid'), ('argmax', 'labels')]
 )
-def test_the_kind_of_output_is_read_from_the_network(
-    name: str, kind: str, importing: Import
+def test_what_ends_a_network_is_found_and_computes_what_it_computed(
+    name: str, kind: str, form: str, tmp_path: Path, importing: Import
 ) -> None:
+    network = getattr(tiny_unet, name)().eval()
+    image = torch.zeros(1, 3, SIZE.height, SIZE.width)
     source = f'{HERE / "tiny_unet.py"}:{name}'
-    imported = importing(source, input_size='32x16', publish=False)
+    if form == 'script':
+        source = str(tmp_path / 'net.pt')
+        torch.jit.trace(network, image).save(source)
+    elif form == 'exported':
+        source = str(tmp_path / 'net.pt2')
+        torch.export.save(torch.export.export(network, (image,)), source)
+    imported = importing(source, input_size='32x16', normalise='unit')
     assert (said(imported)['--kind'].value, said(imported)['--kind'].assumed) == (kind, False)
+    pixels = noise()
+    answer = answer_of(package_of(imported), pixels)
+    np.testing.assert_allclose(answer, expected(network, pixels), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +135,21 @@ def test_the_channels_are_those_of_the_first_filter(importing: Import) -> None:
     source = f'{HERE / "tiny_unet.py"}:gray'
     imported = importing(source, input_size='32x16', publish=False)
     assert (imported.spec.input.channels, imported.spec.input.color_order) == (1, 'gray')
+
+
+@pytest.mark.parametrize(('name', 'channels'), [('positioned', 3), ('positioned_gray', 1)])
+def test_the_channels_are_found_where_no_filter_comes_first(
+    name: str, channels: int, importing: Import
+) -> None:
+    source = f'{HERE / "tiny_unet.py"}:{name}'
+    assert importing(source, input_size='32x16', publish=False).spec.input.channels == channels
+    with pytest.raises(CompileFailed, match='fails on an image of 1x3x64x64: .*--input-size'):
+        importing(source, input_size='64x64')
+
+
+def test_another_number_of_channels_is_said_to_be_unsupported(importing: Import) -> None:
+    with pytest.raises(UnsupportedNetwork, match='has 4 channels; expected 1 .* depth'):
+        importing(f'{HERE / "tiny_unet.py"}:four_channels', input_size='32x16')
 
 
 def test_a_factory_in_a_package_is_found_from_the_present_folder(
@@ -136,6 +178,19 @@ FAILING = {
         'import pickle\ndef net():\n    raise pickle.UnpicklingError("bad magic")\n',
         CompileFailed,
         r'net\(\) fails: UnpicklingError: bad magic',
+    ),
+    'call_of_a_package': (
+        'import yaml\ndef net():\n    yaml.safe_load("[")\n',
+        CompileFailed,
+        r'net\(\) fails: ParserError: while parsing a flow node',
+    ),
+    'run_of_a_package': (
+        (
+            'import torch, yaml\nclass net(torch.nn.Module):\n    def forward(self, image):\n'
+            '        yaml.safe_load("[")\n'
+        ),
+        CompileFailed,
+        'fails on an image of 1x3x16x32: while parsing',
     ),
     'run': (
         (

@@ -45,6 +45,7 @@ class WithHead(nn.Module):
 
     def __init__(self, ending: str) -> None:
         super().__init__()
+        torch.manual_seed(0)
         self.network, self.ending = UNet(), ending
 
     def forward(self, image: torch.Tensor) -> Any:
@@ -59,6 +60,20 @@ class WithHead(nn.Module):
             'nothing': lambda: 'no tensor',
         }
         return endings[self.ending]()
+
+
+class Positioned(nn.Module):
+    """Adds a learnt position to its features, as transformers do, and declares it first."""
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.position = nn.Parameter(torch.linspace(-1, 1, 8 * 4 * 8).reshape(1, 8, 4, 8))
+        self.patches = nn.Conv2d(channels, 8, 4, stride=4)
+        self.head = nn.Conv2d(8, CLASSES, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Give scores (N, 4, 4, 8) for images (N, C, 16, 32)."""
+        return self.head(self.patches(image) + self.position)
 
 
 class TwoImages(nn.Module):
@@ -79,6 +94,23 @@ def gray() -> nn.Module:
     """Give a network for gray images."""
     torch.manual_seed(0)
     return nn.Conv2d(1, 2, 3, padding=1)
+
+
+def positioned() -> nn.Module:
+    """Give a network whose first parameter of four axes is no filter."""
+    torch.manual_seed(0)
+    return Positioned()
+
+
+def positioned_gray() -> nn.Module:
+    """Give the same for gray images."""
+    torch.manual_seed(0)
+    return Positioned(1)
+
+
+def four_channels() -> nn.Module:
+    """Give a network for colour and depth."""
+    return nn.Conv2d(4, 2, 3, padding=1)
 
 
 def softmax() -> nn.Module:
