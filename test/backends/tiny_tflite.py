@@ -1,9 +1,10 @@
 """Tiny TFLite files, written field by field: the format's own tools need TensorFlow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_seg.core.values import OutputKind
 import flatbuffers
 import numpy as np
 from tiny_models import TinyModel
@@ -13,10 +14,23 @@ from tiny_models import TinyModel
 _CONV_2D = 3
 _DEQUANTIZE = 6
 _CUSTOM = 32
-_CONV_2D_OPTIONS = 1
+_CAST = 53
+_ARG_MAX = 56
+_ENDINGS = {
+    OutputKind.SIGMOID: 14,  # LOGISTIC
+    OutputKind.PROBABILITIES: 25,  # SOFTMAX
+    OutputKind.LABELS: _ARG_MAX,
+}
 _PADDING_VALID = 1
 _SCHEMA_VERSION = 3
-_TYPES = {'float32': 0, 'float16': 1}
+_TYPES = {'float32': 0, 'float16': 1, 'int32': 2, 'uint8': 3, 'int64': 4}
+# By operator: what kind of options it has, and which.
+_OPTIONS = {
+    _CONV_2D: (1, [(0, 'i8', _PADDING_VALID), (1, 'i32', 1), (2, 'i32', 1)]),
+    _ENDINGS[OutputKind.PROBABILITIES]: (9, [(0, 'f32', 1.0)]),
+    _CAST: (37, [(0, 'i8', _TYPES['uint8']), (1, 'i8', _TYPES['float32'])]),
+    _ARG_MAX: (40, [(0, 'i8', _TYPES['int64'])]),
+}
 _FIRST_WITH_HALVES = 3  # versions of DEQUANTIZE
 
 
@@ -37,28 +51,47 @@ class _Operator:
 
 
 def save_tflite(model: TinyModel, path: Path, *, half: bool = False) -> Path:
-    """Write a model of NHWC layout and float32 as TFLite.
+    """Write a model of NHWC layout as TFLite.
 
     Args:
-        model: the model.
+        model: the model; with uint8 its pixels are only cast, and labels are int64.
         path: the file.
         half: store the weights in float16, as TFLite's post-training quantisation does.
     """
-    assert model.input_layout == model.output_layout == 'NHWC'
+    assert model.input_layout == 'NHWC'
+    assert model.output_layout == ('NHW' if model.kind is OutputKind.LABELS else 'NHWC')
     kernel, bias = model.weights
     height, width, channels = model.size.height, model.size.width, kernel.shape[1]
     weights = [len(bias), 1, 1, channels]
     tensors = [
-        _Tensor('image', [1, height, width, channels]),
+        _Tensor('image', [1, height, width, channels], dtype=model.input_dtype),
         _Tensor('kernel', weights, None if half else np.ascontiguousarray(kernel)),
         _Tensor('bias', [len(bias)], bias),
-        _Tensor('scores', [1, height, width, len(bias)]),
+        _Tensor('logits', [1, height, width, len(bias)]),
     ]
     operators = [_Operator(_CONV_2D, [0, 1, 2], [3])]
     if half:
         tensors.append(_Tensor('halves', weights, kernel.astype(np.float16), 'float16'))
         operators.insert(0, _Operator(_DEQUANTIZE, [4], [1]))
+    if model.input_dtype == 'uint8':
+        tensors.append(replace(tensors[0], name='pixels', dtype='float32'))
+        operators = [_Operator(_CAST, [0], [4]), _Operator(_CONV_2D, [4, 1, 2], [3])]
+    _append_ending(model, tensors, operators)
     return _save(tensors, operators, path)
+
+
+def _append_ending(model: TinyModel, tensors: list[_Tensor], operators: list[_Operator]) -> None:
+    """Make scores of the logits, the fourth tensor."""
+    if model.kind not in _ENDINGS:
+        tensors[3] = replace(tensors[3], name='scores')
+        return
+    inputs, dtype = [3], 'float32'
+    if model.kind is OutputKind.LABELS:
+        inputs, dtype = [3, len(tensors)], 'int64'
+        tensors.append(_Tensor('axis', [1], np.array([3], 'i4'), 'int32'))
+    shape = model.expected(model.pixels()).shape
+    operators.append(_Operator(_ENDINGS[model.kind], inputs, [len(tensors)]))
+    tensors.append(_Tensor('scores', shape, dtype=dtype))
 
 
 def save_custom_tflite(name: str, kernel: np.ndarray, bias: np.ndarray, path: Path) -> Path:
@@ -141,18 +174,19 @@ def _step(builder: flatbuffers.Builder, index: int, operator: _Operator) -> int:
         (slot, 'ref', builder.CreateNumpyVector(np.array(indices, 'i4')))
         for slot, indices in ((1, operator.inputs), (2, operator.outputs))
     ]
-    if operator.code == _CONV_2D:
-        options = _table(builder, (0, 'i8', _PADDING_VALID), (1, 'i32', 1), (2, 'i32', 1))
-        fields += [(3, 'u8', _CONV_2D_OPTIONS), (4, 'ref', options)]
+    if operator.code in _OPTIONS:
+        kind, options = _OPTIONS[operator.code]
+        fields += [(3, 'u8', kind), (4, 'ref', _table(builder, *options))]
     return _table(builder, *fields)
 
 
-def _table(builder: flatbuffers.Builder, *fields: tuple[int, str, int]) -> int:
+def _table(builder: flatbuffers.Builder, *fields: tuple[int, str, float]) -> int:
     add = {
         'ref': builder.PrependUOffsetTRelativeSlot,
         'u32': builder.PrependUint32Slot,
         'i32': builder.PrependInt32Slot,
         'i8': builder.PrependInt8Slot,
+        'f32': builder.PrependFloat32Slot,
         'u8': builder.PrependUint8Slot,
     }
     builder.StartObject(6)

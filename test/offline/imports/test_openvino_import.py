@@ -87,13 +87,28 @@ def test_what_model_api_wrote_into_an_ir_is_taken(tmp_path: Path, importing: Imp
     assert not any(said(imported)[o].assumed for o in ('--classes', '--normalise', '--resize'))
 
 
-def test_a_tflite_file_becomes_an_ir(tmp_path: Path, importing: Import) -> None:
-    model = TinyModel(input_layout='NHWC', output_layout='NHWC', size=Size(12, 8))
-    source = save_tflite(model, tmp_path / 'net.tflite')
-    imported = importing(source, **options_for(model))
+TFLITE = TinyModel(input_layout='NHWC', output_layout='NHWC', size=Size(12, 8))
+TFLITE_MODELS = {
+    'logits': TFLITE,
+    'softmax inside': TFLITE.but(kind=OutputKind.PROBABILITIES),
+    'sigmoid inside': TFLITE.but(kind=OutputKind.SIGMOID, classes=2),
+    'argmax inside': TFLITE.but(kind=OutputKind.LABELS, output_layout='NHW'),
+    'gray': TFLITE.but(color_order='gray'),
+    'uint8': TFLITE.but(input_dtype='uint8', mean=(0.0,) * 3, std=(1.0,) * 3, scale=1.0),
+}
+
+
+@pytest.mark.parametrize('name', TFLITE_MODELS)
+def test_a_tflite_file_becomes_an_ir(name: str, tmp_path: Path, importing: Import) -> None:
+    model = TFLITE_MODELS[name]
+    known = options_for(model)
+    if model.color_order == 'gray':
+        del known['color_order']
+    imported = importing(save_tflite(model, tmp_path / 'net.tflite'), **known)
     assert imported.format is ArtifactFormat.OPENVINO_IR
-    assert imported.spec.input.layout == 'NHWC'
-    assert_computes(imported, model)
+    assert imported.spec.output.kind is model.kind
+    assert (imported.spec.input.layout, imported.spec.input.dtype) == ('NHWC', model.input_dtype)
+    assert_computes(imported, model, atol=1e-3 if model.input_dtype == 'uint8' else 1e-4)
 
 
 def test_tflite_is_proposed_signed_pixels(tmp_path: Path, importing: Import) -> None:
