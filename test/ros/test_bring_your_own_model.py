@@ -124,6 +124,13 @@ def test_the_page_leads_to_an_int8_model_on_the_running_node(
     assert len(labels) > 1
 
 
+def test_the_page_names_every_package_that_it_needs() -> None:
+    """Whoever installs no more than it says gets to its end."""
+    named = re.search(r'^pip install ([\w ]+?) *#', PAGE.read_text('utf-8'), re.MULTILINE)
+    assert named is not None
+    assert set(named[1].split()) == {*NEEDED, 'torch'}
+
+
 def test_what_stands_for_pytorch_is_in_the_page() -> None:
     """Else the page would lead elsewhere without PyTorch, unnoticed."""
     commands = [block.text for block in blocks() if not block.file]
