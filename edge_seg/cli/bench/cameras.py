@@ -5,7 +5,15 @@ from typing import Any
 
 from edge_seg.cli.bench.log import merge, Traffic
 from edge_seg.cli.bench.part import joined, Part
-from edge_seg.cli.bench.result import BenchOptions, BenchResult, Chart, Listing, Series, Target
+from edge_seg.cli.bench.result import (
+    BenchOptions,
+    BenchResult,
+    Chart,
+    Listing,
+    Series,
+    Served,
+    Target,
+)
 from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import age_cells, AGE_COLUMNS, ages, median, trimmed
 from edge_seg.cli.bench.store import good_store, SECOND
@@ -26,6 +34,7 @@ class Measured:
 
     cameras: tuple[Traffic, ...]
     cpu_share: float
+    served: Served
 
     @property
     def total_hz(self) -> float:
@@ -88,13 +97,13 @@ def _measure(plan: RigPlan, options: BenchOptions, count: int, offered_hz: float
         before_s = rig.processes.figures(NODE).cpu_s
         traffic = rig.watch_all(seconds)
         cpu_share = (rig.processes.figures(NODE).cpu_s - before_s) / seconds
-    return Measured(tuple(traffic), cpu_share)
+        return Measured(tuple(traffic), cpu_share, rig.served())
 
 
 def _part(rounds: list[Round], offered_hz: float) -> Part:
-    part = Part()
     most, one = max(COUNTS), min(COUNTS)
     kept = trimmed(rounds, lambda each: each[most].total_hz / each[one].total_hz)
+    part = Part(served=kept[0][one].served)
     ratio = median(kept, lambda each: each[most].total_hz / each[one].total_hz)
     fairness = median(kept, lambda each: each[most].jain)
     part.targets[f'{most}_cameras_total_to_one'] = Target(

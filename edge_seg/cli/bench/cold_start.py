@@ -27,6 +27,7 @@ def measure_cold_start(plan: RigPlan, options: BenchOptions) -> Part:
         rig.start_camera()
         rig.start_consumer()
         _start(rig)  # fills the cache, and the file cache of the system
+        part.served = rig.served()
         warm = _repeat(rig, options.rounds, options, keep_cache=True)
         cold = _repeat(rig, options.rounds, options, keep_cache=False)
     what = 'process start to first mask'

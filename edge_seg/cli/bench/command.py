@@ -190,7 +190,7 @@ def _measure(name: str, options: BenchOptions, console: Console) -> Report:
         console.print(f'{name}: {report.warning}', style='yellow', markup=False, soft_wrap=True)
     say(f'took {took_s / 60:.1f} minutes; wrote {", ".join(map(str, paths))}')
     try:
-        record_benchmark(document(report))
+        record_benchmark(document(report), result.served)
     except KpiUnavailable as error:
         say(f'not recorded: {error}')
     return report

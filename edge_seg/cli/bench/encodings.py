@@ -20,6 +20,7 @@ def run(options: BenchOptions) -> BenchResult:
     for index in range(options.rounds):
         with Rig(options.folder / 'rig', plan) as rig:
             rig.start_all()
+            part.served = rig.served()
             rounds.append({encoding: _measure(rig, encoding) for encoding in ENCODABLE})
         options.say(f'run {index + 1} of {options.rounds}')
     costs: dict[str, dict[str, float]] = {}

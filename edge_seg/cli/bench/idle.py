@@ -26,6 +26,7 @@ def run(options: BenchOptions) -> BenchResult:
     part = Part()
     with Rig(options.folder / 'rig', plan) as rig:
         rig.start_all()
+        part.served = rig.served()
         busy = _percent(rig, 1)
         rig.processes.stop(CONSUMER)
         without = _percent(rig, options.rounds)

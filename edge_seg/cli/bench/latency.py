@@ -2,18 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from edge_seg.cli.bench.log import merge, Traffic
 from edge_seg.cli.bench.naive import NaiveRig
 from edge_seg.cli.bench.part import joined, Part
 from edge_seg.cli.bench.raw import raw_inference, RawInference
-from edge_seg.cli.bench.result import BenchOptions, BenchResult, Chart, Listing, Series, Target
-from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
+from edge_seg.cli.bench.result import (
+    BenchOptions,
+    BenchResult,
+    Chart,
+    Listing,
+    Series,
+    Served,
+    Target,
+)
+from edge_seg.cli.bench.rig import BACKEND, NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import age_cells, AGE_COLUMNS, ages, median, trimmed
 from edge_seg.cli.bench.store import good_store, SECOND
 from edge_seg.core.values import Size
+from edge_seg.offline.kpi.energy import energy_used
 
 SIZES = (Size(640, 480), Size(1920, 1080))
 RATES_HZ = (10.0, 30.0, 60.0)
@@ -33,6 +41,7 @@ class Run:
     raw: RawInference
     cpu_ms: float
     stages: dict[str, str]
+    served: Served
 
     @property
     def ratio(self) -> float:
@@ -69,22 +78,24 @@ def run(options: BenchOptions) -> BenchResult:
 
 
 def _run(plan: RigPlan, options: BenchOptions) -> Run:
-    package = Path(plan.store).joinpath(*plan.model.split('@'))
     with Rig(options.folder / 'ours', plan) as rig:
         rig.start_all()
         rig.client.rest(SETTLE_S)
         before = rig.processes.figures(NODE)
-        ours = rig.watch(WATCH_S)
+        with energy_used(BACKEND) as energy:
+            ours = rig.watch(WATCH_S)
         cpu_s = rig.processes.figures(NODE).cpu_s - before.cpu_s
         stages = {key: text for key, text in rig.client.diagnostics.items() if '_ms.' in key}
-        precision = rig.client.precision
-    with NaiveRig(options.folder / 'naive', plan, precision=precision) as naive_rig:
+        served = rig.served(ours, energy.joules)
+    with NaiveRig(options.folder / 'naive', plan, precision=served.precision) as naive_rig:
         naive_rig.start_all()
         naive_rig.client.rest(SETTLE_S)
         naive = naive_rig.watch(WATCH_S)
-    raw = raw_inference(package, precision=precision, rate_hz=plan.rate_hz, seconds=RAW_S)
+    raw = raw_inference(
+        served.package.path, precision=served.precision, rate_hz=plan.rate_hz, seconds=RAW_S
+    )
     frames = max(1, ours.frames - ours.unanswered)
-    return Run(ours, naive, raw, cpu_s * 1e3 / frames, stages)
+    return Run(ours, naive, raw, cpu_s * 1e3 / frames, stages, served)
 
 
 def _report(part: Part, plan: RigPlan, kept: list[Run], say: Callable[[str], None]) -> None:
@@ -104,6 +115,7 @@ def _report(part: Part, plan: RigPlan, kept: list[Run], say: Callable[[str], Non
             spread, '', SPREAD, what=f'age p99 / p50 at 30 Hz, {where}'
         )
         if plan.size == SIZES[0]:
+            part.served = kept[len(kept) // 2].served
             part.targets[f'{name}_cpu_outside_inference'] = Target(
                 outside_ms, 'ms', CPU_MS, what=f'CPU per frame outside inference, {where}'
             )

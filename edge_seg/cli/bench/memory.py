@@ -22,7 +22,7 @@ def run(options: BenchOptions) -> BenchResult:
     with Rig(options.folder / 'rig', plan) as rig:
         rig.start_all()
         rig.client.rest(WARM_UP_S)
-        samples = []
+        part.served, samples = rig.served(), []
         for index in range(int(seconds / EVERY_S)):
             rig.client.rest(EVERY_S)
             samples.append(rig.processes.figures(NODE))

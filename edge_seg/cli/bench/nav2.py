@@ -10,9 +10,18 @@ from edge_seg.cli.bench.naive import NaiveRig, NAV2_STYLE
 from edge_seg.cli.bench.network import MODEL, network_store, SIZE
 from edge_seg.cli.bench.part import joined, Part
 from edge_seg.cli.bench.raw import raw_inference, RawInference
-from edge_seg.cli.bench.result import BenchOptions, BenchResult, Chart, Listing, Series, Target
-from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
+from edge_seg.cli.bench.result import (
+    BenchOptions,
+    BenchResult,
+    Chart,
+    Listing,
+    Series,
+    Served,
+    Target,
+)
+from edge_seg.cli.bench.rig import BACKEND, NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import age_cells, AGE_COLUMNS, ages, median, trimmed
+from edge_seg.offline.kpi.energy import energy_used
 
 RATES_HZ = (10.0, 30.0)
 AGE_SHARES = {10.0: 1 / 2, 30.0: 1 / 8}
@@ -37,6 +46,7 @@ class Run:
         raw: inference of the same network on OpenVINO.
         cpu_ms: processor time of our node per frame.
         stages: what our node says of its stages.
+        served: what it ran.
     """
 
     ours: Traffic
@@ -46,6 +56,7 @@ class Run:
     raw: RawInference
     cpu_ms: float
     stages: dict[str, str]
+    served: Served
 
     @property
     def ratio(self) -> float:
@@ -84,18 +95,21 @@ def _run(plan: RigPlan, options: BenchOptions) -> Run:
         rig.start_all()
         rig.client.rest(SETTLE_S)
         before_s = rig.processes.figures(NODE).cpu_s
-        ours, ours_whole = rig.watch_answers(seconds)
+        with energy_used(BACKEND) as energy:
+            ours, ours_whole = rig.watch_answers(seconds)
         cpu_s = rig.processes.figures(NODE).cpu_s - before_s
         stages = {key: text for key, text in rig.client.diagnostics.items() if '_ms.' in key}
-        precision = rig.client.precision
-    with NaiveRig(options.folder / 'other', plan, NAV2_STYLE, precision=precision) as other:
+        served = rig.served(ours_whole, energy.joules)
+    with NaiveRig(options.folder / 'other', plan, NAV2_STYLE, precision=served.precision) as other:
         other.start_all()
         other.client.rest(SETTLE_S)
         theirs, theirs_whole = other.watch_answers(seconds)
-    package = plan.store.joinpath(*plan.model.split('@'))
-    raw = raw_inference(package, precision=precision, rate_hz=plan.rate_hz, seconds=RAW_S)
+    raw = raw_inference(
+        served.package.path, precision=served.precision, rate_hz=plan.rate_hz, seconds=RAW_S
+    )
     frames = max(1, ours.frames - ours.unanswered)
-    return Run(ours, ours_whole, theirs, theirs_whole, raw, cpu_s * 1e3 / frames, stages)
+    cpu_ms = cpu_s * 1e3 / frames
+    return Run(ours, ours_whole, theirs, theirs_whole, raw, cpu_ms, stages, served)
 
 
 def _report(part: Part, rate_hz: float, runs: list[Run], say: Callable[[str], None]) -> None:
@@ -104,6 +118,7 @@ def _report(part: Part, rate_hz: float, runs: list[Run], say: Callable[[str], No
     ours_hz = rate_hz * (1 - median(runs, lambda each: each.ours_whole.unanswered_share))
     theirs_hz = rate_hz * (1 - median(runs, lambda each: each.theirs_whole.unanswered_share))
     if rate_hz == FULL_RATE_HZ:
+        part.served = runs[len(runs) // 2].served
         part.targets[f'{name}_rate'] = Target(
             ours_hz, '/s', WANTED_HZ, 'at least', f'mask+confidence+overlay at {rate_hz:g} Hz'
         )

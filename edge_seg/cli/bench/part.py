@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_seg.cli.bench.result import BenchResult, Chart, Listing, Target
+from edge_seg.cli.bench.result import BenchResult, Chart, Listing, Served, Target
 
 
 @dataclass(slots=True)
@@ -16,12 +16,13 @@ class Part:
     charts: list[Chart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
+    served: Served | None = None
 
 
 def joined(name: str, title: str, parts: Iterable[Part]) -> BenchResult:
-    """Make one result of several parts, in their order."""
-    whole = Part()
-    for part in parts:
+    """Make one result of several parts, in their order; only a single one has a single model."""
+    whole, all_parts = Part(), list(parts)
+    for part in all_parts:
         whole.targets.update(part.targets)
         whole.figures.update(part.figures)
         whole.charts += part.charts
@@ -35,4 +36,5 @@ def joined(name: str, title: str, parts: Iterable[Part]) -> BenchResult:
         charts=tuple(whole.charts),
         notes=tuple(whole.notes),
         listings=tuple(whole.listings),
+        served=all_parts[0].served if len(all_parts) == 1 else None,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_seg.errors import EdgeSegError
+from edge_seg.models.package import ModelPackage
 
 
 class MeasurementFailed(EdgeSegError):
@@ -88,6 +89,29 @@ class Listing:
     rows: tuple[tuple[str, ...], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The model that the node ran, for the KPI database.
+
+    Attributes:
+        package: in the store of the node.
+        backend: registry name.
+        precision: of the computation, e.g. 'int8'.
+        p50_ms: median age of the masks at the consumer; None where the benchmark is of something
+            else.
+        p95_ms: the age that 95 % of the masks keep; likewise.
+        energy_j: joules for each mask, camera and consumer included; None where the platform does
+            not tell.
+    """
+
+    package: ModelPackage
+    backend: str
+    precision: str
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    energy_j: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class BenchResult:
     """One benchmark.
@@ -100,6 +124,7 @@ class BenchResult:
         charts: for the report.
         notes: what a reader must know to judge the figures.
         listings: tables for the report and the screen.
+        served: the model that was run; None when it was not a single one.
     """
 
     name: str
@@ -109,6 +134,7 @@ class BenchResult:
     charts: tuple[Chart, ...] = ()
     notes: tuple[str, ...] = ()
     listings: tuple[Listing, ...] = ()
+    served: Served | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,15 @@ from typing import Any
 from edge_seg.cli.bench.client import BenchClient
 from edge_seg.cli.bench.log import compare, complete, read_log, Traffic, TrafficLogs, Window
 from edge_seg.cli.bench.processes import BenchProcesses
-from edge_seg.cli.bench.result import MeasurementFailed
+from edge_seg.cli.bench.result import MeasurementFailed, Served
 from edge_seg.cli.node_processes import NodePlan
 from edge_seg.core.values import Size
+from edge_seg.models.store import ModelStore
 
 CAMERA, NODE, CONSUMER, MANAGER = 'camera', 'segmentation', 'consumer', 'lifecycle_manager'
 NODE_MODULE = 'edge_seg.ros.segmentation_node'
+BACKEND = 'openvino'
+"""The targets are for a CPU."""
 FIRST_MASK_LIMIT_S = 60.0
 STABLE_S = 1.0
 LAST_MASK_S = 0.3
@@ -147,7 +150,7 @@ class Rig:
             'model': plan.model,
             'model_store': str(plan.store),
             'cache_dir': plan.cache_dir,
-            'backend': 'openvino',  # the targets are for a CPU
+            'backend': BACKEND,
             **({'cameras': list(plan.cameras)} if plan.cameras else {}),
             **plan.node,
         }
@@ -218,6 +221,29 @@ class Rig:
         """Give what happened in a window that ended just now or before."""
         self.client.rest(LAST_MASK_S)
         return self.logs.traffic(window)
+
+    def served(self, masks: Traffic | None = None, joules: float | None = None) -> Served:
+        """Say what the node runs, for the KPI database.
+
+        Args:
+            masks: whose ages are its latency.
+            joules: that they took.
+        """
+        plan = self.plan
+        known = Served(
+            package=ModelStore(plan.store).resolve(plan.model),
+            backend=BACKEND,
+            precision=self.client.precision,
+        )
+        if masks is None:
+            return known
+        count = masks.frames - masks.unanswered
+        return replace(
+            known,
+            p50_ms=masks.age_ms(50),
+            p95_ms=masks.age_ms(95),
+            energy_j=joules / count if joules is not None and count else None,
+        )
 
     def check_processes(self) -> None:
         """Make sure that nothing died.

@@ -17,6 +17,7 @@ from edge_seg.cli.bench.result import (
     Listing,
     MeasurementFailed,
     Series,
+    Served,
     Target,
 )
 from edge_seg.cli.bench.rig import CAMERA, CONSUMER, NODE, Rig, RigPlan
@@ -56,8 +57,13 @@ class Search:
 
     best: Tried
     app_hz: float
-    precision: str
+    served: Served
     tried: tuple[Tried, ...]
+
+    @property
+    def precision(self) -> str:
+        """In which both compute."""
+        return self.served.precision
 
     @property
     def ratio(self) -> float:
@@ -87,9 +93,9 @@ def _search(plan: RigPlan, options: BenchOptions) -> Search:
     tried: list[Tried] = []
     with Rig(options.folder / 'rig', plan) as rig:
         rig.start_all()
-        precision = rig.client.precision
+        served = rig.served()
         rig.processes.stop(CAMERA)
-        before_hz = app_rate_hz(plan, precision)
+        before_hz = app_rate_hz(plan, served.precision)
         low, high = LOWEST_HZ, 1.2 * before_hz
         for _ in range(steps):
             middle = (low + high) / 2
@@ -100,14 +106,14 @@ def _search(plan: RigPlan, options: BenchOptions) -> Search:
                 high = middle
         rig.processes.stop(CAMERA)
         # Once more: the machine may not be what it was a minute ago.
-        app_hz = (before_hz + app_rate_hz(plan, precision)) / 2
+        app_hz = (before_hz + app_rate_hz(plan, served.precision)) / 2
     kept = [each for each in tried if each.kept_up]
     if not kept:
         raise MeasurementFailed(
             f'the node does not even keep up with {tried[-1].offered_hz:.0f} Hz'
         )
     best = max(kept, key=lambda each: each.offered_hz)
-    return Search(best, app_hz, precision, tuple(tried))
+    return Search(best, app_hz, served, tuple(tried))
 
 
 def _try(rig: Rig, rate_hz: float) -> Tried:
@@ -128,8 +134,8 @@ def _try(rig: Rig, rate_hz: float) -> Tried:
 
 
 def _part(searches: list[Search]) -> Part:
-    part = Part()
     kept = trimmed(searches, lambda each: each.ratio)
+    part = Part(served=kept[0].served)
     ratio = median(kept, lambda each: each.ratio)
     precision = kept[0].precision
     part.targets['throughput_to_benchmark_app'] = Target(

@@ -12,7 +12,8 @@ from edge_seg.offline.kpi.run import KpiRow, KpiRun
 
 FIGURES = ('miou', 'p50_ms', 'p95_ms', 'size_bytes', 'energy_j')
 CONDITIONS = ('kind', 'backend', 'device', 'host')
-"""What has to be the same for latency and energy to be compared."""
+OF_THE_DOCUMENT = ('data', 'frames', 'truth', 'benchmark')
+"""These, too, have to be the same for two runs to be compared: the frames above all."""
 _DIGEST = re.compile('[0-9a-f]{8,64}')
 
 
@@ -77,7 +78,7 @@ class Comparison:
         a: the first.
         b: the second.
         figures: in the order of FIGURES.
-        notes: conditions that differ, so that latency and energy say nothing.
+        notes: conditions that differ, so that a difference of the figures says nothing.
     """
 
     a: KpiRow
@@ -145,11 +146,19 @@ def find_run(rows: Sequence[KpiRow], which: str) -> KpiRow:
 def compare_runs(a: KpiRow, b: KpiRow) -> Comparison:
     """Set two runs side by side."""
     notes = tuple(
-        f'{name} differs: {getattr(a.run, name) or "none"}, {getattr(b.run, name) or "none"}'
-        for name in CONDITIONS
-        if getattr(a.run, name) != getattr(b.run, name)
+        f'{name} differs: {first or "none"}, {second or "none"}'
+        for name, (first, second) in differences(a.run, b.run).items()
     )
     return Comparison(a, b, tuple(_pair(name, a.run, b.run) for name in FIGURES), notes)
+
+
+def differences(a: KpiRun, b: KpiRun) -> dict[str, tuple[object, object]]:
+    """Return the conditions that two runs do not share, by name; none when they compare."""
+    pairs: dict[str, tuple[object, object]] = {
+        name: (getattr(a, name), getattr(b, name)) for name in CONDITIONS
+    }
+    pairs |= {name: (a.document.get(name), b.document.get(name)) for name in OF_THE_DOCUMENT}
+    return {name: (first, second) for name, (first, second) in pairs.items() if first != second}
 
 
 def _pair(name: str, a: KpiRun, b: KpiRun) -> FigurePair:

@@ -84,7 +84,20 @@ class KpiDatabase:
             found = self._connection.execute(
                 f'SELECT number, {_NAMES} FROM runs ORDER BY number'
             ).fetchall()
-        return tuple(KpiRow(int(number), _run(values)) for number, *values in found)
+        return tuple(self._row(number, values) for number, *values in found)
+
+    def _row(self, number: int, values: list[Any]) -> KpiRow:
+        named = dict(zip(COLUMNS, values, strict=True))
+        try:
+            named['document'] = json.loads(named['document'])
+            if not isinstance(named['document'], dict):
+                raise TypeError('it is no JSON object')
+        except (TypeError, ValueError) as error:
+            raise KpiUnavailable(
+                f'the document of run {number} in {self._path} is damaged ({error})',
+                remedy=f'delete the row: DELETE FROM runs WHERE number = {number}',
+            ) from error
+        return KpiRow(number, KpiRun(**named))
 
     def _set_up(self) -> None:
         try:
@@ -114,12 +127,6 @@ def _stored(name: str, value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _run(values: list[Any]) -> KpiRun:
-    named = dict(zip(COLUMNS, values, strict=True))
-    named['document'] = json.loads(named['document'])
-    return KpiRun(**named)
 
 
 def _known(value: object) -> object:

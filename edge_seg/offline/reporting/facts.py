@@ -9,6 +9,7 @@ from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, signed_bytes
 from edge_seg.models.reference import version_key
 from edge_seg.models.signature import check_signature, SignaturePolicy, SignatureReport
+from edge_seg.offline.kpi.comparing import differences
 from edge_seg.offline.kpi.run import KpiRow
 from edge_seg.offline.reporting.samples import Samples
 
@@ -167,13 +168,7 @@ def _versions(
 
 def _comparable(row: KpiRow, like: KpiRow | None) -> bool:
     """Say whether a run is of the same sort, on the same machine, over the same frames."""
-    if like is None:
-        return True
-    names = ('kind', 'backend', 'device', 'host')
-    if any(getattr(row.run, name) != getattr(like.run, name) for name in names):
-        return False
-    ours, theirs = row.run.document, like.run.document
-    return all(ours.get(name) == theirs.get(name) for name in ('data', 'frames', 'truth'))
+    return like is None or not differences(row.run, like.run)
 
 
 def _accuracy(rows: Sequence[KpiRow], package: ModelPackage) -> Accuracy | None:

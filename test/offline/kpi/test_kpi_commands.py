@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from edge_seg.cli.bench.kpi import record_benchmark
+from edge_seg.cli.bench.result import Served
 from edge_seg.cli.main import main
+from edge_seg.models.package import open_package
 from edge_seg.offline.kpi import KpiRun, record
 import pytest
 
 Run = Callable[..., tuple[int, str, str]]
+FLOOR = Path(__file__).resolve().parents[3] / 'models' / 'floor' / '2'
 
 
 @pytest.fixture
@@ -69,6 +72,21 @@ def test_two_models_are_compared(run: Run) -> None:
     document = json.loads(run('compare', 1, 2, '--json')[1])
     assert document['figures']['p50_ms']['ratio'] == 0.5
     assert document['figures']['size_bytes']['difference'] is None
+
+
+def test_a_benchmark_of_one_model_has_its_figures(run: Run) -> None:
+    package = open_package(FLOOR)
+    figures = {'precision': 'bf16', 'p50_ms': 9.0, 'p95_ms': 12.0, 'energy_j': 0.5}
+    served = Served(package=package, backend='openvino', **figures)
+    record_benchmark({'benchmark': 'latency'}, served)
+    (row,) = json.loads(run('list', '--model', 'floor@2', '--json')[1])
+    expected = {
+        'model_sha256': package.manifest_sha256,
+        'backend': 'openvino',
+        **figures,
+        'size_bytes': (FLOOR / package.manifest.artifacts[0].main.path).stat().st_size,
+    }
+    assert {name: row[name] for name in expected} == expected
 
 
 @pytest.mark.usefixtures('recorded')

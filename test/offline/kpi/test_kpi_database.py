@@ -1,5 +1,6 @@
 """The KPI database: rows come back as they went in, from several writers, over versions."""
 
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 import sqlite3
@@ -10,6 +11,7 @@ from edge_seg.offline.kpi.comparing import compare_runs, find_run, read_runs, Wa
 from edge_seg.offline.kpi.database import KpiDatabase
 from edge_seg.offline.kpi.exporting import as_csv
 from edge_seg.offline.kpi.recording import default_database
+from edge_seg.offline.kpi.run import KpiRow
 from edge_seg.offline.kpi.schema import migrate, MIGRATIONS
 import pytest
 
@@ -164,6 +166,31 @@ def test_two_runs_are_compared(tmp_path: Path) -> None:
     assert result.notes == ('backend differs: openvino, opencv',)
     with pytest.raises(ModelNotFound, match=r"no run of 'wall'.*floor@1, floor@2"):
         find_run(rows, 'wall')
+
+
+@pytest.mark.parametrize(
+    ('name', 'a', 'b'),
+    [('data', 'scenes', 'office'), ('frames', 300, 10), ('truth', 'labels', 'x')],
+)
+def test_runs_over_other_frames_get_a_note(name: str, a: object, b: object) -> None:
+    same = {'data': 'scenes', 'frames': 300, 'truth': 'labels'}
+    first, second = (
+        KpiRow(number, replace(RUN, document={**same, name: value}))
+        for number, value in ((1, a), (2, b))
+    )
+    assert compare_runs(first, second).notes == (f'{name} differs: {a}, {b}',)
+    assert compare_runs(first, first).notes == ()
+
+
+@pytest.mark.parametrize('document', ['{"cut', '[]'])
+def test_a_damaged_document_is_named(tmp_path: Path, document: str) -> None:
+    path = tmp_path / 'kpi.sqlite'
+    record(RUN, path=path)
+    with sqlite3.connect(path) as connection:
+        connection.execute('UPDATE runs SET document = ?', (document,))
+    connection.close()
+    with pytest.raises(KpiUnavailable, match='the document of run 1 in .* is damaged'):
+        read_runs(path)
 
 
 def test_a_model_of_digits_is_the_number_of_a_run(tmp_path: Path) -> None:
