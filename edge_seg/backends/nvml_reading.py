@@ -59,6 +59,11 @@ class Nvml:
             None if power is None else power / 1000.0,  # milliwatts
         )
 
+    def gpus(self) -> int | None:
+        """Return how many GPUs NVML sees, those that CUDA is kept from seeing included."""
+        count = self._asked(self._nvml.nvmlDeviceGetCount)
+        return None if count is None else int(count)
+
     def energy_j(self) -> float | None:
         """Return the joules since the driver was loaded; None before Volta."""
         used = self._asked(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu))

@@ -109,18 +109,22 @@ class Nvml(SimpleNamespace):
 
     Args:
         tells: whether the GPU counts; those before Volta do not.
+        gpus: how many there are.
     """
 
     NVMLError = RuntimeError
 
-    def __init__(self, *, tells: bool) -> None:
-        super().__init__(tells=tells, millijoules=5000, open=False)
+    def __init__(self, *, tells: bool = True, gpus: int = 1) -> None:
+        super().__init__(tells=tells, gpus=gpus, millijoules=5000, open=False)
 
     def nvmlInit(self) -> None:
         self.open = True
 
     def nvmlShutdown(self) -> None:
         self.open = False
+
+    def nvmlDeviceGetCount(self) -> int:
+        return self.gpus
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
         return index
@@ -133,7 +137,7 @@ class Nvml(SimpleNamespace):
 
 
 def test_a_gpu_is_counted_by_nvml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    nvml = Nvml(tells=True)
+    nvml = Nvml()
     monkeypatch.setitem(sys.modules, 'pynvml', nvml)
     with energy_used('tensorrt', sysfs=tmp_path) as used:
         assert nvml.open
@@ -144,6 +148,15 @@ def test_a_gpu_is_counted_by_nvml(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_a_gpu_that_does_not_count_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     nvml = Nvml(tells=False)
     monkeypatch.setitem(sys.modules, 'pynvml', nvml)
-    with pytest.raises(BackendUnavailable, match='GPU 0 does not tell its energy'):
+    with pytest.raises(BackendUnavailable, match='the GPU does not tell its energy'):
         NvmlEnergy()
+    assert not nvml.open
+
+
+def test_of_several_gpus_none_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nvml = Nvml(gpus=2)
+    monkeypatch.setitem(sys.modules, 'pynvml', nvml)
+    with energy_used('tensorrt', sysfs=tmp_path) as used:
+        pass
+    assert (used.joules, used.source) == (None, '')
     assert not nvml.open

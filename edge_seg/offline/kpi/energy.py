@@ -144,22 +144,24 @@ class Ina:
 
 
 class NvmlEnergy:
-    """Energy of an NVIDIA GPU since the driver was loaded.
-
-    Args:
-        index: ordinal of the GPU, in NVML's order.
+    """Energy of the NVIDIA GPU of this machine since the driver was loaded.
 
     Raises:
-        BackendUnavailable: no NVML, no driver, no such GPU, or one before Volta.
+        BackendUnavailable: no NVML, no driver, several GPUs, or one before Volta.
     """
 
     name = 'NVML GPU'
 
-    def __init__(self, index: int = 0) -> None:
-        self._nvml = Nvml(index)
-        if self._nvml.energy_j() is None:
-            self._nvml.close()
-            raise BackendUnavailable(f'GPU {index} does not tell its energy')
+    def __init__(self) -> None:
+        self._nvml = Nvml()
+        count, used = self._nvml.gpus(), self._nvml.energy_j()
+        if count == 1 and used is not None:
+            return
+        self._nvml.close()
+        # CUDA and NVML count GPUs in different orders: the joules might be another one's.
+        raise BackendUnavailable(
+            'the GPU does not tell its energy' if count == 1 else f'{count} GPUs; expected one'
+        )
 
     def joules(self) -> float | None:
         """Return the count."""
@@ -192,7 +194,7 @@ def energy_used(backend: str, *, sysfs: Path = SYSFS) -> Iterator[EnergyReading]
     """Measure the energy that a block takes, of what a backend computes on.
 
     A Jetson counts as a whole; else 'tensorrt' is counted at the GPU, all others at the
-    processor. What runs beside the block is counted too.
+    processor. What runs beside the block is counted too. Of several NVIDIA GPUs none is counted.
 
     Args:
         backend: registry name.
