@@ -45,7 +45,7 @@ class NodeParameters:
         self._review = review
         self._apply = apply
         for spec in table:
-            node.declare_parameter(spec.name, spec.default, _descriptor(spec))
+            _declare(node, spec)
         self._apply_in_set = not on_parameters_set(node, self._on_applied)
         node.add_on_set_parameters_callback(self._on_set)
 
@@ -79,6 +79,15 @@ class NodeParameters:
                 )
             changes[spec.name] = spec.validated(parameter.value)
         return changes
+
+
+def _declare(node: Node, spec: ParameterSpec) -> None:
+    node.declare_parameter(spec.name, spec.default, _descriptor(spec))
+    value = node.get_parameter(spec.name).value
+    if spec.type == 'string_array' and value in (None, [], ()):
+        # An empty list has no type: rcl reads `[]` in a params file as a parameter without a
+        # value, and rclpy takes it for bytes.
+        node.set_parameters([Parameter(spec.name, Parameter.Type.STRING_ARRAY, [])])
 
 
 def _descriptor(spec: ParameterSpec) -> ParameterDescriptor:

@@ -31,6 +31,7 @@ def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
             *,
             below: str = '',
             remappings: dict[str, str] | None = None,
+            file: Path | None = None,
             environment: dict[str, str] | None = None,
             **parameters: Any,
         ) -> tuple[SegmentationProcess, Operator]:
@@ -51,6 +52,7 @@ def segmentation_nodes(folder: Path, store: ModelStore) -> Iterator[Start]:
                 {name: value for name, value in values.items() if value is not None},
                 namespace=f'/test_{os.getpid()}_{next(_numbers)}{below}',
                 remappings=remappings,
+                file=file,
                 environment={'OMP_NUM_THREADS': '1', **(environment or {})},
             )
             ends.callback(process.end)

@@ -31,6 +31,7 @@ class SegmentationProcess:
         parameters: as they stand in a parameter file.
         namespace: of the node.
         remappings: of names.
+        file: parameter file whose values count where ``parameters`` has none.
         environment: added to that of this process.
     """
 
@@ -41,15 +42,18 @@ class SegmentationProcess:
         *,
         namespace: str,
         remappings: Mapping[str, str] | None = None,
+        file: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.namespace = namespace
         self.ended_within_s = 0.0
         stem = namespace.strip('/').replace('/', '_')
         self._log = folder / f'{stem}.log'
-        file = folder / f'{stem}.yaml'
-        file.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(parameters)}}), 'utf-8')
-        arguments = ['--ros-args', '--params-file', str(file), '-r', f'__ns:={namespace}']
+        own = folder / f'{stem}.yaml'
+        own.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(parameters)}}), 'utf-8')
+        arguments = ['--ros-args', '-r', f'__ns:={namespace}']
+        for each in (file, own) if file else (own,):
+            arguments += ['--params-file', str(each)]
         for name, new_name in (remappings or {}).items():
             arguments += ['-r', f'{name}:={new_name}']
         with self._log.open('wb') as log:
