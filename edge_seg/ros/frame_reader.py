@@ -1,13 +1,19 @@
-"""Takes camera messages on a thread of its own, past the executor."""
+"""Takes camera messages on a thread of its own, past the executor.
+
+Wait sets and messages taken by hand are not in the public interface of rclpy, but the same from
+Humble to Kilted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 import logging
 import threading
 from typing import Any
 
+from edge_seg.runtime.frames.throttle import Throttle
 from rclpy.callback_groups import CallbackGroup
 from rclpy.guard_condition import GuardCondition
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -17,7 +23,11 @@ from rclpy.subscription import Subscription
 logger = logging.getLogger(__name__)
 
 OnMessage = Callable[[Any], None]
+OnFailure = Callable[[Exception], None]
 JOIN_TIMEOUT_S = 5.0
+RETRY_S = 0.02
+"""Pause after a failure, which may be there again at once."""
+ERROR_LOG_PERIOD_S = 5.0
 
 
 class PastExecutor(CallbackGroup):
@@ -37,6 +47,17 @@ class PastExecutor(CallbackGroup):
 
     def ending_execution(self, entity: Any) -> None:
         """Take note of nothing."""
+
+
+@dataclass(frozen=True)
+class _Taker:
+    """Who is told of the messages of a subscription."""
+
+    on_message: OnMessage
+    on_failure: OnFailure
+
+
+Takers = dict[Subscription[Any], _Taker]
 
 
 class FrameReader:
@@ -60,9 +81,10 @@ class FrameReader:
         self._look_period_ns = int(look_period_s * 1e9)
         self._wake = GuardCondition(None, None, context=node.context)
         self._lock = threading.Lock()  # guards the two below
-        self._subscriptions: dict[Subscription[Any], OnMessage] = {}
+        self._subscriptions: Takers = {}
         self._changed = False
         self._stopping = threading.Event()
+        self._errors = Throttle(ERROR_LOG_PERIOD_S)
         self._thread = threading.Thread(target=self._run, name='frame_reader', daemon=True)
 
     def start(self) -> None:
@@ -78,10 +100,21 @@ class FrameReader:
         self._thread.join(JOIN_TIMEOUT_S)
         self._wake.destroy()
 
-    def attach(self, subscription: Subscription[Any], on_message: OnMessage) -> None:
-        """Wait for its messages from now on; ``on_message`` runs on the reader's thread."""
+    def attach(
+        self,
+        subscription: Subscription[Any],
+        on_message: OnMessage,
+        on_failure: OnFailure = lambda _error: None,
+    ) -> None:
+        """Wait for its messages from now on.
+
+        Args:
+            subscription: made in ``group``.
+            on_message: told of each message, on the reader's thread.
+            on_failure: told there why one could not be taken or handed over.
+        """
         with self._lock:
-            self._subscriptions[subscription] = on_message
+            self._subscriptions[subscription] = _Taker(on_message, on_failure)
             self._changed = True
         self._wake.trigger()
 
@@ -93,17 +126,21 @@ class FrameReader:
         self._wake.trigger()
 
     def _run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                with self._lock:
-                    subscriptions = dict(self._subscriptions)
-                    self._changed = False
+        while not self._stopping.is_set():
+            with self._lock:
+                subscriptions = dict(self._subscriptions)
+                self._changed = False
+            try:
                 self._read(subscriptions)
-        except Exception:
-            logger.exception('a bug in reading frames; no more will come')
-            raise
+            except Exception as error:  # noqa: BLE001  a node without ears would be stuck
+                self._failed('waiting for frames', error)
 
-    def _read(self, subscriptions: dict[Subscription[Any], OnMessage]) -> None:
+    def _failed(self, what: str, error: Exception) -> None:
+        if self._errors.admits(what):
+            logger.error('%s failed and goes on', what, exc_info=error)
+        self._stopping.wait(RETRY_S)
+
+    def _read(self, subscriptions: Takers) -> None:
         """Hand over messages until the subscriptions change or the end is near."""
         with ExitStack() as held:
             context: Any = self._context.handle
@@ -123,9 +160,7 @@ class FrameReader:
                 self._wait(waiting, subscriptions, events)
                 self._look()
 
-    def _wait(
-        self, waiting: Any, subscriptions: dict[Subscription[Any], OnMessage], events: list[Any]
-    ) -> None:
+    def _wait(self, waiting: Any, subscriptions: Takers, events: list[Any]) -> None:
         waiting.clear_entities()
         waiting.add_guard_condition(self._wake.handle)
         for subscription in subscriptions:
@@ -136,15 +171,18 @@ class FrameReader:
         if self._changed:
             return  # what is ready is ready the next time, for those still attached
         ready = waiting.get_ready_entities('subscription')
-        for subscription, on_message in subscriptions.items():
+        for subscription, taker in subscriptions.items():
             if subscription.handle.pointer in ready:
-                _take(subscription, on_message)
+                self._take(subscription, taker)
         for handler in events:
             if handler.is_ready(waiting):
                 handler.callback(handler.take_data())
 
-
-def _take(subscription: Subscription[Any], on_message: OnMessage) -> None:
-    taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
-    if taken is not None:  # it may have been lost in between
-        on_message(taken[0])
+    def _take(self, subscription: Subscription[Any], taker: _Taker) -> None:
+        try:
+            taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+            if taken is not None:  # it may have been lost in between
+                taker.on_message(taken[0])
+        except Exception as error:  # noqa: BLE001  one message must not end the stream
+            taker.on_failure(error)
+            self._failed(f'taking a message of {subscription.topic}', error)

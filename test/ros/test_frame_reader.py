@@ -94,3 +94,40 @@ def test_the_executor_leaves_the_messages_alone(node: Node) -> None:
         executor.spin_once(timeout_sec=PATIENCE_S)
     executor.shutdown()
     assert taken.texts == []
+
+
+def test_a_message_that_fails_is_told_and_the_next_ones_come(node: Node) -> None:
+    reader = FrameReader(node, look=lambda: None, look_period_s=LOOK_S)
+    received, failures = Received(), []
+
+    def on_message(message: String) -> None:
+        if message.data == 'bad':
+            raise ValueError('cannot be read')
+        received.add(message)
+
+    subscription = node.create_subscription(
+        String, 'text', on_message, KEPT, callback_group=reader.group
+    )
+    reader.attach(subscription, on_message, failures.append)
+    reader.start()
+    publisher = node.create_publisher(String, 'text', KEPT)
+    for text in ('one', 'bad', 'two'):
+        publisher.publish(String(data=text))
+    received.wait_for(lambda: received.texts == ['one', 'two'])
+    reader.stop()
+    assert [str(failure) for failure in failures] == ['cannot be read']
+
+
+def test_it_goes_on_after_a_failure_while_waiting(node: Node) -> None:
+    looks = threading.Semaphore(0)
+    failures = [RuntimeError('no memory'), RuntimeError('no memory')]
+
+    def look() -> None:
+        if failures:
+            raise failures.pop()
+        looks.release()
+
+    reader = FrameReader(node, look=look, look_period_s=LOOK_S)
+    reader.start()
+    assert looks.acquire(timeout=PATIENCE_S)
+    reader.stop()
