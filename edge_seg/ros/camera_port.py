@@ -9,6 +9,7 @@ import time
 from typing import cast
 
 from edge_seg.core.values import RawImage, Size
+from edge_seg.errors import DropReason
 from edge_seg.ros.conversions import seconds
 from edge_seg.ros.frame_reader import FrameReader
 from edge_seg.ros.image_input import ImageInput
@@ -80,6 +81,7 @@ class CameraPort:
             wanted=lambda: self.busy,
             on_frame=self._on_frame,
             on_lost=lambda count: statistics.frames_lost(count, time.monotonic()),
+            on_failure=self._on_failure,
         )
         priority = settings.camera_priority(self.name)
         return FramePort(self._mailbox, self.outputs, statistics, priority, self.name)
@@ -137,6 +139,7 @@ class CameraPort:
             frame_bytes=self._frame_bytes,
             listening_for_s=self.input.subscribed_for_s,
             publishers=len(self.input.publishers()),
+            twin=self.input.published_twin(),
             reliability=self.input.reliability,
             incompatible_publishers=tuple(self.input.incompatible()),
         )
@@ -157,3 +160,9 @@ class CameraPort:
             self.size = Size(frame.image.width, frame.image.height)
         if self._mailbox is not None:
             self._mailbox.put(frame, stamp_s=seconds(frame.header.stamp), received_s=received_s)
+
+    def _on_failure(self, error: Exception) -> None:
+        now_s = time.monotonic()
+        self.statistics.frame_in(now_s)
+        text = f'it could not be taken: {type(error).__name__}: {error}'
+        self.statistics.frame_dropped(DropReason.INTERNAL_ERROR, now_s, error=text)

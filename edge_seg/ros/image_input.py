@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_seg.ros.compat import SubscriptionEventCallbacks
 from edge_seg.ros.conversions import compressed_image, raw_image
-from edge_seg.ros.frame_reader import FrameReader
+from edge_seg.ros.frame_reader import FrameReader, OnFailure
 from edge_seg.ros.qos import image_qos, incompatible_publishers, reliability_to_request
 from edge_seg.runtime.frames.worker import CameraFrame
 from rclpy.node import Node
@@ -38,6 +38,7 @@ class ImageInput:
         wanted: says whether anybody wants frames now.
         on_frame: told of every message; only stores it.
         on_lost: told how many messages the middleware says it lost.
+        on_failure: told why a message could not be taken.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ImageInput:
         wanted: Callable[[], bool],
         on_frame: OnFrame,
         on_lost: Callable[[int], None],
+        on_failure: OnFailure,
     ) -> None:
         self._node = node
         self._reader = reader
@@ -59,11 +61,14 @@ class ImageInput:
         self._wanted = wanted
         self._on_frame = on_frame
         self._on_lost = on_lost
+        self._on_failure = on_failure
         self._subscription: Subscription[Any] | None = None
         self._subscribed_s = 0.0
         self._reliability = ReliabilityPolicy.BEST_EFFORT
-        name = 'image/compressed' if self._compressed else 'image'
-        self.topic: str = node.resolve_topic_name(f'{camera}/{name}' if camera else name)
+        image = f'{camera}/image' if camera else 'image'
+        raw, compressed = map(node.resolve_topic_name, (image, f'{image}/compressed'))
+        self.topic: str = compressed if self._compressed else raw
+        self._twin: str = raw if self._compressed else compressed
 
     def follow(self) -> None:
         """Subscribe or unsubscribe as is wanted, and as the publishers offer their frames."""
@@ -99,6 +104,10 @@ class ImageInput:
         """List what publishes on the topic now."""
         return self._node.get_publishers_info_by_topic(self.topic)
 
+    def published_twin(self) -> str:
+        """Name the topic of the other transport when something publishes on it, else ''."""
+        return self._twin if self._node.count_publishers(self._twin) else ''
+
     @property
     def reliability(self) -> str:
         """What is, or would be, requested from the publishers: 'reliable' or 'best_effort'."""
@@ -121,7 +130,7 @@ class ImageInput:
             event_callbacks=events,
             callback_group=self._reader.group,
         )
-        self._reader.attach(self._subscription, self._on_message)
+        self._reader.attach(self._subscription, self._on_message, self._on_failure)
         self._node.get_logger().info(f'{self.topic}: now subscribed {self.reliability}')
 
     def _on_message(self, message: Image | CompressedImage) -> None:

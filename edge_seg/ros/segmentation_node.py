@@ -76,15 +76,17 @@ class SegmentationNode(LifecycleNode):
         result = super().on_activate(state)
         if self._settings is None or self._models.observer is None:
             raise RuntimeError('activated without being configured')
-        self._flow = FrameFlow(
-            self,
-            self._settings,
-            cameras=self._cameras,
-            slot=self._models.slot,
-            observer=self._models.observer,
-        )
-        self._activated.callback(self._close_flow)
-        self._flow.open()
+        with ExitStack() as undo:
+            self._flow = FrameFlow(
+                self,
+                self._settings,
+                cameras=self._cameras,
+                slot=self._models.slot,
+                observer=self._models.observer,
+            )
+            undo.callback(self._close_flow)
+            self._flow.open()
+            self._activated = undo.pop_all()
         self._refusal = ''
         return result
 
@@ -97,23 +99,30 @@ class SegmentationNode(LifecycleNode):
     @guarded
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and everything else that configure made."""
-        return self._tear_down()
+        result = self._tear_down()
+        self._refusal = ''
+        return result
 
     @guarded
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything for good."""
+        result = self._tear_down()
         self._finalized = True
-        return self._tear_down()
+        return result
 
     @guarded
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything, so that the node can be configured again."""
-        return self._tear_down()
+        result = self._tear_down()
+        self._diagnostics.publish()
+        return result
 
     def destroy_node(self) -> None:
         """Free everything, whatever the state."""
-        self._tear_down()
-        super().destroy_node()
+        try:
+            self._tear_down()
+        finally:
+            super().destroy_node()
 
     def transition_refused(self, transition: str, reason: str) -> None:
         """Keep the reason for diagnostics, and publish it at once."""
@@ -169,6 +178,7 @@ class SegmentationNode(LifecycleNode):
         common = HealthInputs(
             state=self._state_label(),
             topic='',
+            transport=settings.image_transport,
             segment_bytes=segment_bytes(),
             profile_variable=dds_profile_variable(),
             lazy=settings.lazy,
@@ -178,6 +188,7 @@ class SegmentationNode(LifecycleNode):
             report=None if model is None else model.report,
             loading='' if status.at_rest else status.requested,
             load_error=status.last_error or self._refusal,
+            refusal=self._refusal,
             gpu=() if self._gpu is None else self._gpu.values(),
             frame_timeout_s=settings.frame_timeout_s,
             max_age_s=settings.max_age_s,

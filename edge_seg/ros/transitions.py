@@ -1,8 +1,9 @@
 """The guard around lifecycle transitions: no reason for a failure is ever lost.
 
 rclpy turns an exception in a transition callback into ERROR and forgets it. Here an expected
-refusal (EdgeSegError) becomes FAILURE, which leaves the node usable, and a bug becomes ERROR,
-both logged with their cause.
+refusal (EdgeSegError) to configure or activate becomes FAILURE: the node is back where it was. A
+bug becomes ERROR, and so does whatever keeps a node from letting go: what it has let go of by then
+does not come back, so on_error frees the rest. All are logged with their cause.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,8 @@ class TransitionNode(Protocol):
 
 NodeT = TypeVar('NodeT', bound=TransitionNode)
 Transition = Callable[[NodeT, LifecycleState], TransitionCallbackReturn]
+UNDONE = ('on_configure', 'on_activate')
+"""Transitions that undo what they did before they refuse."""
 
 
 def guarded(transition: Transition[NodeT]) -> Transition[NodeT]:
@@ -38,9 +41,10 @@ def guarded(transition: Transition[NodeT]) -> Transition[NodeT]:
         try:
             return transition(node, state)
         except EdgeSegError as refusal:
-            node.get_logger().error(f'{name} refused: {refusal}')
+            undone = name in UNDONE
+            node.get_logger().error(f'{name} {"refused" if undone else "failed"}: {refusal}')
             node.transition_refused(name, str(refusal))
-            return TransitionCallbackReturn.FAILURE
+            return TransitionCallbackReturn.FAILURE if undone else TransitionCallbackReturn.ERROR
         except Exception as bug:  # noqa: BLE001  the border to rclpy, which would swallow it
             node.get_logger().fatal(f'{name} failed:\n{traceback.format_exc()}')
             node.transition_refused(name, f'{type(bug).__name__}: {bug}')

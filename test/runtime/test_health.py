@@ -119,6 +119,16 @@ CASES = {
         Level.WARN,
         'nothing publishes on /camera/image; start the camera, or remap',
     ),
+    'nobody listens and the camera is off': (
+        replace(WELL, publishers=0, subscribers=0, statistics=SILENT),
+        Level.OK,
+        'idle: nobody subscribes, and nothing publishes on /camera/image',
+    ),
+    'activation was refused': (
+        replace(WELL, state='inactive', refusal='on_activate: no thread', statistics=SILENT),
+        Level.ERROR,
+        'inactive: on_activate: no thread',
+    ),
     'no frames, profile missing, best effort': (
         replace(WELL, statistics=SILENT, reliability='best_effort'),
         Level.WARN,
@@ -209,6 +219,14 @@ def test_without_masks_the_reason_is_given(
     assert health.level is level
     assert health.message.startswith(message)
     assert dict(health.values)['why_no_mask']
+
+
+def test_the_transport_that_is_published_is_named() -> None:
+    silent = replace(WELL, publishers=0, statistics=SILENT, twin='/other')
+
+    assert assess(silent).message.endswith('/other is there: set image_transport to compressed')
+    compressed = replace(silent, transport='compressed')
+    assert assess(compressed).message.endswith('/other is there: set image_transport to raw')
 
 
 SPOILED = {

@@ -50,14 +50,17 @@ def _finalized(inputs: HealthInputs) -> _Verdict | None:
 def _not_configured(inputs: HealthInputs) -> _Verdict | None:
     if inputs.state != 'unconfigured':
         return None
-    if inputs.load_error:
-        return _no_mask(Level.ERROR, f'not configured: {inputs.load_error}')
+    reason = inputs.refusal or inputs.load_error
+    if reason:
+        return _no_mask(Level.ERROR, f'not configured: {reason}')
     return _Verdict(Level.OK, 'unconfigured', 'the node waits to be configured and activated')
 
 
 def _not_active(inputs: HealthInputs) -> _Verdict | None:
     if inputs.state == 'active':
         return None
+    if inputs.refusal:
+        return _no_mask(Level.ERROR, f'{inputs.state}: {inputs.refusal}')
     return _Verdict(Level.OK, inputs.state, f'the node is {inputs.state}: activate it')
 
 
@@ -92,12 +95,13 @@ def _incompatible(inputs: HealthInputs) -> _Verdict | None:
 
 
 def _nobody_publishes(inputs: HealthInputs) -> _Verdict | None:
-    if inputs.publishers:
+    if inputs.publishers or inputs.idle:
         return None
-    return _no_mask(
-        Level.WARN,
-        f'nothing publishes on {inputs.topic}; start the camera, or remap the topic image to its',
-    )
+    remedy = 'start the camera, or remap the topic image to its'
+    if inputs.twin:
+        other = 'compressed' if inputs.transport == 'raw' else 'raw'
+        remedy = f'{inputs.twin} is there: set image_transport to {other}'
+    return _no_mask(Level.WARN, f'nothing publishes on {inputs.topic}; {remedy}')
 
 
 def _no_frames(inputs: HealthInputs) -> _Verdict | None:
@@ -156,7 +160,10 @@ def _candidate_refused(inputs: HealthInputs) -> _Verdict | None:
 
 
 def _idle(inputs: HealthInputs) -> _Verdict | None:
-    return _no_mask(Level.OK, 'idle: nobody subscribes') if inputs.idle else None
+    if not inputs.idle:
+        return None
+    silence = '' if inputs.publishers else f', and nothing publishes on {inputs.topic}'
+    return _no_mask(Level.OK, f'idle: nobody subscribes{silence}')
 
 
 def _lost_in_transport(inputs: HealthInputs) -> _Verdict | None:

@@ -18,6 +18,8 @@ class HealthInputs:
         topic: resolved name of the image topic.
         listening_for_s: seconds since it was subscribed; 0 while nobody wants frames of it.
         publishers: how many publish on it.
+        transport: parameter image_transport.
+        twin: the topic of the other transport, when something publishes on it.
         reliability: what the image subscription requests, 'reliable' or 'best_effort'.
         incompatible_publishers: nodes that offer less than that.
         segment_bytes: larger frames do not come by shared memory; 0 = none do, None = the
@@ -32,6 +34,7 @@ class HealthInputs:
         report: what compiling it came to; None = no model.
         loading: model that is being loaded; '' = none.
         load_error: why the last load was refused; '' when it succeeded.
+        refusal: why the last transition failed; '' when it succeeded.
         frame_timeout_s: parameter.
         max_age_s: parameter.
         max_inference_errors: parameter.
@@ -44,6 +47,8 @@ class HealthInputs:
     statistics: StatisticsSnapshot = StatisticsSnapshot()
     listening_for_s: float = 0.0
     publishers: int = 0
+    transport: str = 'raw'
+    twin: str = ''
     reliability: str = 'reliable'
     incompatible_publishers: tuple[str, ...] = ()
     segment_bytes: int | None = DEFAULT_SEGMENT_BYTES
@@ -57,6 +62,7 @@ class HealthInputs:
     report: CompileReport | None = None
     loading: str = ''
     load_error: str = ''
+    refusal: str = ''
     gpu: tuple[tuple[str, str], ...] = ()
     frame_timeout_s: float = 2.0
     max_age_s: float = 1.0
