@@ -3,86 +3,42 @@
 `ros2 launch edge_seg segment.launch.py -s` lists the arguments, docs/launch.md explains them.
 """
 
-from dataclasses import dataclass
 import os
 from pathlib import Path
 from typing import Any
 
 from ament_index_python import packages
+from edge_seg.cli.launch_arguments import (
+    ANY_CAMERA,
+    IMAGE,
+    LaunchArgumentInvalid,
+    LaunchArguments,
+    NO_CAMERA,
+)
+from edge_seg.ros.compat import dds_environment, DDS_TRANSPORT_VARIABLES
 from edge_seg.runtime.parameters.parameter_table import SEGMENTATION_PARAMETERS
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
 PACKAGE = 'edge_seg'
-# Where mask consumers look. ~/model_status, ~/reload and ~/rollback stay with the node: the
-# lifecycle manager finds them there.
-OUTPUTS = (
-    'mask',
-    'mask/compressed',
-    'confidence',
-    'color_mask',
-    'color_mask/compressed',
-    'overlay',
-    'overlay/compressed',
-    'labels',
-    'label_info',
-)
 # Parameters of the segmentation node that are arguments too.
 PASSED_ON = ('model', 'model_store', 'backend', 'device', 'image_transport')
-PROFILE, OLD_PROFILE = 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'
-# The last one chooses transports without a file.
-TRANSPORT_VARIABLES = (PROFILE, OLD_PROFILE, 'FASTDDS_BUILTIN_TRANSPORTS')
-# They know only the old name; the others warn of it.
-DISTROS_WITH_OLD_PROFILE = ('humble', 'iron', 'jazzy')
 SWITCH = ('true', 'false')
 OPTIONAL_SWITCH = ('', *SWITCH)
 LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
 RESPAWN_DELAY_S = 1.0
-RVIZ_TOPICS = ('overlay', 'color_mask')
+IMAGE_USE = (
+    'Camera topic; its compressed twin follows. Where params_file has cameras give '
+    f'/{ANY_CAMERA}/image_raw or the like; not given: <name>/image'
+)
 NOT_GIVEN = 'Not given: as in params_file'
-
-
-class LaunchArgumentInvalid(ValueError):
-    """An argument of this launch file cannot be used; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """What was given to this launch file, checked, in the form that the nodes take."""
-
-    values: dict[str, str]
-    namespace: str
-    environment: dict[str, str]
-
-    def __getitem__(self, name: str) -> str:
-        return self.values[name]
-
-    def on(self, name: str) -> bool:
-        """Say whether a switch is on."""
-        return self.values[name] == 'true'
-
-    def overrides(self, *texts: str, switches: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Give those parameters that were given as arguments; use_sim_time is for every node."""
-        given: dict[str, Any] = {name: self.values[name] for name in texts if self.values[name]}
-        for name in (*switches, 'use_sim_time'):
-            if self.values[name]:
-                given[name] = self.on(name)
-        return given
-
-    def images(self) -> list[tuple[str, str]]:
-        """Lead the image and its compressed twin to the topic asked for."""
-        return [('image', self['image']), ('image/compressed', f'{self["image"]}/compressed')]
-
-    def beside_image(self, name: str) -> str:
-        """Give a topic next to the image topic, such as camera_info."""
-        return f'{self["image"].rpartition("/")[0]}/{name}' if '/' in self['image'] else name
 
 
 def declared() -> list[DeclareLaunchArgument]:
     """List the arguments."""
     return [
-        _argument('image', 'camera/image_raw', 'Camera topic; its compressed twin follows'),
+        _argument('image', IMAGE, IMAGE_USE),
         *(_parameter_argument(name) for name in PASSED_ON),
         _argument('namespace', '', 'Namespace of all nodes and of the topics without leading /'),
         _argument(
@@ -102,7 +58,7 @@ def declared() -> list[DeclareLaunchArgument]:
         ),
         _argument(
             'camera',
-            'none',
+            NO_CAMERA,
             'A camera to try with: none, synthetic, or a video, image folder, /dev/video0, bag',
         ),
         _argument('rviz', 'false', 'Show camera, overlay and colours', SWITCH),
@@ -110,7 +66,7 @@ def declared() -> list[DeclareLaunchArgument]:
             'dds_profile',
             'true',
             'Let the nodes use config/fastdds_camera.xml, without which large frames get lost; '
-            f'never where one of {", ".join(TRANSPORT_VARIABLES)} is set',
+            f'never where one of {", ".join(DDS_TRANSPORT_VARIABLES)} is set',
             SWITCH,
         ),
         _argument('use_sim_time', '', f'Follow /clock. {NOT_GIVEN}', OPTIONAL_SWITCH),
@@ -127,7 +83,7 @@ def nodes(context: LaunchContext) -> list[Node]:
     """Give the nodes that the arguments ask for."""
     arguments = checked(context)
     wanted = []
-    if arguments['camera'] != 'none':
+    if arguments['camera'] != NO_CAMERA:
         wanted.append(camera(arguments))
     wanted.append(segmentation(arguments))
     if arguments.on('manager'):
@@ -137,24 +93,20 @@ def nodes(context: LaunchContext) -> list[Node]:
     return wanted
 
 
-def segmentation(arguments: Arguments) -> Node:
+def segmentation(arguments: LaunchArguments) -> Node:
     """Give the segmentation node."""
-    return _node(
-        arguments,
-        'segmentation',
-        arguments.overrides(*PASSED_ON),
-        [
-            *arguments.images(),
-            *((f'~/{name}', f'{arguments["outputs"]}/{name}') for name in OUTPUTS),
-        ],
-    )
+    parameters = arguments.overrides(*PASSED_ON)
+    if arguments.transport:
+        parameters['image_transport'] = arguments.transport
+    topics = [*arguments.images(), *arguments.outputs()]
+    return _node(arguments, 'segmentation', parameters, topics)
 
 
-def camera(arguments: Arguments) -> Node:
+def camera(arguments: LaunchArguments) -> Node:
     """Give the camera to try with; it publishes what segmentation subscribes to."""
     parameters = {**arguments.overrides(), 'source': arguments['camera']}
-    if arguments['image_transport'] == 'compressed':
-        parameters['compressed'] = 'jpeg'
+    if arguments.transport == 'compressed':
+        parameters['compressed'] = arguments.in_file('camera', 'compressed') or 'jpeg'
     return _node(
         arguments,
         'camera',
@@ -166,54 +118,45 @@ def camera(arguments: Arguments) -> Node:
     )
 
 
-def manager(arguments: Arguments) -> Node:
+def manager(arguments: LaunchArguments) -> Node:
     """Give the lifecycle manager, which also looks after the camera to try with."""
     parameters = arguments.overrides(switches=('autostart',))
-    if arguments['camera'] != 'none':
+    if arguments['camera'] != NO_CAMERA:
         parameters['node_names'] = ['camera', 'segmentation']
     return _node(arguments, 'lifecycle_manager', parameters, [])
 
 
-def rviz(arguments: Arguments) -> Node:
-    """Give rviz2 with the topics of config/segment.rviz led to ours."""
+def rviz(arguments: LaunchArguments) -> Node:
+    """Give rviz2 with the configuration of the package."""
     return Node(
         package='rviz2',
         executable='rviz2',
         namespace=arguments.namespace,
         arguments=['-d', str(share() / 'config' / 'segment.rviz')],
         parameters=[arguments.overrides()],
-        remappings=[
-            ('/camera/image_raw', arguments['image']),
-            *((f'/segmentation/{name}', f'{arguments["outputs"]}/{name}') for name in RVIZ_TOPICS),
-        ],
-        additional_env=arguments.environment,
+        remappings=arguments.shown(),
+        additional_env=_environment(arguments),
     )
 
 
-def checked(context: LaunchContext) -> Arguments:
+def checked(context: LaunchContext) -> LaunchArguments:
     """Check the arguments.
 
     Raises:
         LaunchArgumentInvalid: saying what to give instead.
+        SettingsInvalid: params_file cannot be read.
     """
     values = {
         argument.name: context.launch_configurations[argument.name] for argument in declared()
     }
     values['image'] = values['image'].rstrip('/')
-    if not values['image'] or values['image'].endswith('/compressed'):
-        raise LaunchArgumentInvalid(
-            f'image:={values["image"]} is not the raw camera topic: give image:=/camera/image_raw '
-            'or the like, and image_transport:=compressed for its compressed twin'
-        )
-    if values['autostart'] == 'true' and values['manager'] == 'false':
-        raise LaunchArgumentInvalid(
-            'autostart:=true needs the manager, which manager:=false leaves out: drop one of them'
-        )
     for name in ('params_file', 'model_store'):
         values[name] = _path(name, values[name])
     if values['rviz'] == 'true':
         _require_rviz()
-    return Arguments(values, _namespace(context, values['namespace']), _environment(values))
+    arguments = LaunchArguments(values, _namespace(context, values['namespace']))
+    arguments.check()
+    return arguments
 
 
 def share() -> Path:
@@ -222,7 +165,7 @@ def share() -> Path:
 
 
 def _node(
-    arguments: Arguments,
+    arguments: LaunchArguments,
     name: str,
     parameters: dict[str, Any],
     remappings: list[tuple[str, str]],
@@ -239,7 +182,7 @@ def _node(
         parameters=[*file, parameters] if parameters else file,
         remappings=remappings,
         ros_arguments=['--log-level', f'{logger}:={arguments["log_level"]}'],
-        additional_env=arguments.environment,
+        additional_env=_environment(arguments),
         respawn=arguments.on('respawn'),
         respawn_delay=RESPAWN_DELAY_S,
     )
@@ -280,13 +223,11 @@ def _path(name: str, given: str) -> str:
     return str(path)
 
 
-def _environment(values: dict[str, str]) -> dict[str, str]:
-    chosen = any(os.environ.get(variable) for variable in TRANSPORT_VARIABLES)
-    if chosen or values['dds_profile'] == 'false':
+def _environment(arguments: LaunchArguments) -> dict[str, str]:
+    chosen = any(os.environ.get(variable) for variable in DDS_TRANSPORT_VARIABLES)
+    if chosen or not arguments.on('dds_profile'):
         return {}
-    old = os.environ.get('ROS_DISTRO') in DISTROS_WITH_OLD_PROFILE
-    names = (PROFILE, OLD_PROFILE) if old else (PROFILE,)
-    return dict.fromkeys(names, str(share() / 'config' / 'fastdds_camera.xml'))
+    return dds_environment(share() / 'config' / 'fastdds_camera.xml')
 
 
 def _require_rviz() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import os
+from pathlib import Path
 from typing import Any
 
 from rclpy.executors import Executor, SingleThreadedExecutor
@@ -17,8 +18,10 @@ except ImportError:  # Humble
 
 __all__ = [
     'DDS_PROFILE_VARIABLE',
+    'DDS_TRANSPORT_VARIABLES',
     'OLD_DDS_PROFILE_VARIABLE',
     'SubscriptionEventCallbacks',
+    'dds_environment',
     'dds_profile_variable',
     'make_executor',
     'on_parameters_set',
@@ -27,6 +30,12 @@ __all__ = [
 # Fast DDS 2 (Humble, Jazzy) reads the second name; Fast DDS 3 reads both, and warns of the second.
 DDS_PROFILE_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
 OLD_DDS_PROFILE_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+DDS_TRANSPORT_VARIABLES = (
+    DDS_PROFILE_VARIABLE,
+    OLD_DDS_PROFILE_VARIABLE,
+    'FASTDDS_BUILTIN_TRANSPORTS',  # without a file
+)
+"""Who has set one of these has chosen transports."""
 _FAST_DDS_2 = ('humble', 'iron', 'jazzy')
 
 
@@ -34,6 +43,12 @@ def dds_profile_variable(environment: Mapping[str, str] = os.environ) -> str:
     """Name the environment variable in which this distribution's Fast DDS looks for a profile."""
     old = environment.get('ROS_DISTRO') in _FAST_DDS_2
     return OLD_DDS_PROFILE_VARIABLE if old else DDS_PROFILE_VARIABLE
+
+
+def dds_environment(profile: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Give the variables that make this distribution's Fast DDS read a profile."""
+    names = (DDS_PROFILE_VARIABLE, dds_profile_variable(environment))
+    return dict.fromkeys(names, str(profile))
 
 
 def make_executor() -> Executor:

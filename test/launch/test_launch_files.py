@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from edge_seg.cli.launch_arguments import LaunchArguments, RVIZ_TOPICS
 from edge_seg.ros.announcements import Announcements
 from edge_seg.ros.outputs import MaskOutputs
 from edge_seg.runtime.parameters.parameter_table import SEGMENTATION_PARAMETERS
@@ -53,24 +54,31 @@ def literal(module: ast.Module, name: str) -> Any:
     raise AssertionError(f'{LAUNCH_FILE.name} has no {name}')
 
 
-def published(node: Node) -> dict[str, str]:
+def published(node: Node, cameras: tuple[str, ...] = ('',)) -> dict[str, str]:
     """Give the topics below the node's name, with their types, as the node offers them."""
     settings = SegmentationSettings.from_values({})
-    outputs = MaskOutputs(node, '', settings)
+    outputs = [MaskOutputs(node, camera, settings) for camera in cameras]
     Announcements(node)
     own = node.get_publisher_names_and_types_by_node(node.get_name(), node.get_namespace())
-    outputs.destroy()
+    for each in outputs:
+        each.destroy()
     prefix = f'{node.get_fully_qualified_name()}/'
     return {name.removeprefix(prefix): types[0] for name, types in own if prefix in name}
 
 
+@pytest.mark.parametrize('cameras', [[], ['front', 'left']])
 def test_every_output_but_the_model_status_is_led_to_the_chosen_prefix(
-    launch_file: ast.Module, node: Node
+    node: Node, tmp_path: Path, cameras: list[str]
 ) -> None:
-    outputs = set(published(node)) - {'model_status'}
+    file = tmp_path / 'params.yaml'
+    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': {'cameras': cameras}}}))
+    arguments = LaunchArguments({'params_file': str(file), 'outputs': '/seg'}, '/')
+    outputs = set(published(node, tuple(cameras) or ('',))) - {'model_status'}
 
     # vision_msgs is optional.
-    assert outputs | {'label_info'} == set(literal(launch_file, 'OUTPUTS'))
+    assert dict(arguments.outputs()) == {
+        f'~/{name}': f'/seg/{name}' for name in outputs | {'label_info'}
+    }
 
 
 def test_arguments_that_are_parameters_exist(launch_file: ast.Module) -> None:
@@ -92,18 +100,16 @@ def test_files_that_the_launch_file_names_are_there(launch_file: ast.Module) -> 
     assert [name for name in named if not (ROOT / 'config' / name).is_file()] == []
 
 
-def test_rviz_shows_images_that_the_nodes_publish(
-    launch_file: ast.Module, displays: dict[str, Any], node: Node
-) -> None:
+def test_rviz_shows_images_that_the_nodes_publish(displays: dict[str, Any], node: Node) -> None:
     own = published(node)
     shown = {display['Topic']['Value'] for display in displays.values()}
 
     assert {display['Class'] for display in displays.values()} == {'rviz_default_plugins/Image'}
     assert shown == {
         '/camera/image_raw',
-        *(f'/segmentation/{name}' for name in literal(launch_file, 'RVIZ_TOPICS')),
+        *(f'/segmentation/{name}' for name in RVIZ_TOPICS),
     }
-    assert {own[name] for name in literal(launch_file, 'RVIZ_TOPICS')} == {IMAGE}
+    assert {own[name] for name in RVIZ_TOPICS} == {IMAGE}
     assert '/segmentation/mask' not in shown, 'class ids are near black'
 
 

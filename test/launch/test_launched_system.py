@@ -110,6 +110,41 @@ def test_outputs_can_stay_out_of_the_namespace(start: Start) -> None:
     assert watcher.node.get_publishers_info_by_topic('/front/segmentation/model_status')
 
 
+def test_several_cameras_follow_image_and_outputs(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / 'cameras.yaml'
+    cameras = ['front', 'left']
+    values = {'cameras': cameras, 'max_age_s': 0.0}
+    file.write_text(yaml.safe_dump({'/**/segmentation': {'ros__parameters': values}}))
+    _, watcher = start(
+        'namespace:=robot', 'outputs:=/seg', 'image:=/{camera}/image_raw', f'params_file:={file}'
+    )
+    images = [watcher.node.create_publisher(Image, f'/{it}/image_raw', 1) for it in cameras]
+    frame = Image(width=64, height=48, encoding='mono8', step=64, data=bytes(64 * 48))
+    watcher.node.create_timer(0.1, lambda: [image.publish(frame) for image in images])
+
+    for camera in cameras:
+        mask = watcher.message(Image, f'/seg/{camera}/mask')
+        assert (mask.width, mask.height) == (64, 48)
+    assert watcher.message(String, '/seg/labels', LATCHED)
+
+
+def test_the_packaged_params_file_works_as_it_stands(start: Start) -> None:
+    file = Path(__file__).resolve().parents[2] / 'config' / 'segment.yaml'
+    _, watcher = start('camera:=synthetic', f'params_file:={file}')
+
+    assert watcher.message(Image, '/segmentation/mask').width == 640
+
+
+def test_the_camera_follows_the_transport_of_the_params_file(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / 'compressed.yaml'
+    values = {'image_transport': 'compressed'}
+    file.write_text(yaml.safe_dump({'/**/segmentation': {'ros__parameters': values}}))
+    _, watcher = start('camera:=synthetic', f'params_file:={file}')
+
+    assert watcher.message(Image, '/segmentation/mask').width == 640
+    assert watcher.node.count_publishers('/camera/image_raw/compressed') == 1
+
+
 def test_without_a_manager_the_node_waits_for_whoever_brings_it_up(start: Start) -> None:
     launched, watcher = start('manager:=false')
 
