@@ -25,18 +25,22 @@ class Faults:
         infer_error: text of a failing inference, '' for none.
         nan: every score is NaN.
         constant: every score is the same.
+        blind: every pixel has the same scores, which differ between the classes.
         one_class: every pixel is class 0.
         shifted: every pixel gets the next class, so that nothing agrees with a right model.
         bug: compiling raises what no backend may raise.
+        infer_bug: so does inference, with this text.
     """
 
     compile_error: str = ''
     infer_error: str = ''
     nan: bool = False
     constant: bool = False
+    blind: bool = False
     one_class: bool = False
     shifted: bool = False
     bug: bool = False
+    infer_bug: str = ''
 
 
 class FakeModel:
@@ -61,11 +65,15 @@ class FakeModel:
             raise InferenceFailed('the model is closed')
         if self._faults.infer_error:
             raise InferenceFailed(self._faults.infer_error)
+        if self._faults.infer_bug:
+            raise ZeroDivisionError(self._faults.infer_bug)
         scores = np.moveaxis(tensors[0].astype(np.float32), 3, 1)
         if self._faults.nan:
             scores = np.full_like(scores, np.nan)
         if self._faults.constant:
             scores = np.ones_like(scores)
+        if self._faults.blind:
+            scores = scores * 0 + np.arange(CLASSES, dtype=np.float32)[:, None, None]
         if self._faults.one_class:
             scores[:, 0] = 1000.0 + scores[:, 1]
         if self._faults.shifted:

@@ -230,6 +230,18 @@ def test_a_failing_inference_is_counted_and_told() -> None:
     assert line.worker.stop(PATIENCE_S)
 
 
+def test_whatever_a_backend_raises_speaks_against_its_model() -> None:
+    faults = Faults()
+    line = Line(serving(faults), keep_warm_s=0.001)
+    faults.infer_bug = 'no such buffer'
+    assert line.ask(frame()).errors_in_a_row == 1
+    assert line.failed == ['ZeroDivisionError: no such buffer']
+    assert DropReason.INFERENCE_ERROR in line.drops
+    faults.infer_bug = ''
+    assert line.ask(frame()).errors_in_a_row == 0
+    assert line.worker.stop(PATIENCE_S)
+
+
 def test_a_bug_costs_one_frame_only(line: Line) -> None:
     line.sink.failure = KeyError('no such buffer')
     line.ask(frame())

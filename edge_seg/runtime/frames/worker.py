@@ -1,6 +1,7 @@
 """The frame worker: the one thread that turns waiting camera frames into masks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 import logging
 import threading
@@ -214,9 +215,10 @@ class FrameWorker(Generic[HeaderT]):
         with self._slot.lease() as model:
             begin_s = watch.elapsed_s
             try:
-                result = model.segment(
-                    image, confidence=wanted.confidence, watch=watch, buffers=port.sink
-                )
+                with _failing_as_inference(model):
+                    result = model.segment(
+                        image, confidence=wanted.confidence, watch=watch, buffers=port.sink
+                    )
             except InferenceFailed as failure:
                 self._observer.frame_failed(model, str(failure))
                 raise
@@ -240,7 +242,7 @@ class FrameWorker(Generic[HeaderT]):
         """Run the model once: clocks and caches fall asleep while nothing comes."""
         self._ran_s = time.monotonic()
         try:
-            with self._slot.lease() as model:
+            with self._slot.lease() as model, _failing_as_inference(model):
                 model.exercise()
         except NoActiveModel:
             pass  # nothing to keep warm
@@ -252,3 +254,15 @@ class FrameWorker(Generic[HeaderT]):
         port.statistics.frame_dropped(reason, time.monotonic(), error=error)
         if error:
             self._on_error(port.name, reason, error)
+
+
+@contextmanager
+def _failing_as_inference(model: ServingModel) -> Iterator[None]:
+    """Let whatever a backend raises speak against its model, as the failures that it foresees."""
+    try:
+        yield
+    except InferenceFailed:
+        raise
+    except Exception as bug:
+        logger.exception('a bug in the inference of %s', model.identity)
+        raise InferenceFailed(f'{type(bug).__name__}: {bug}') from bug

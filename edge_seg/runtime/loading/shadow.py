@@ -1,6 +1,7 @@
 """Shadow frames: what the previous model would have said of a frame that the new one answered."""
 
 from dataclasses import dataclass
+import logging
 
 from edge_seg.core.checks import dominant_share
 from edge_seg.core.scores import ConfusionMatrix
@@ -9,6 +10,8 @@ from edge_seg.runtime.frames.answer import Answer
 from edge_seg.runtime.frames.serving import ServingModel
 from edge_seg.runtime.frames.slot import Holding
 from edge_seg.runtime.frames.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
 
 ONE_CLASS = 0.999
 """Share of pixels from which a mask counts as being of one class."""
@@ -38,13 +41,17 @@ def compare(
         answer: the frame and its mask.
 
     Returns:
-        None when the previous model is gone or fails itself: it cannot speak against the new one.
+        None when the previous model is gone or fails itself, in whatever way: it cannot speak
+        against the new one.
     """
     try:
         with previous.lease() as old:
             expected = old.segment(answer.image, confidence=False, watch=Stopwatch()).labels
             classes = [info.name for info in old.spec.classes]
     except (NoActiveModel, InferenceFailed):
+        return None
+    except Exception:
+        logger.exception('a bug in the inference of the previous model')
         return None
     only_new = dominant_share(answer.labels) > ONE_CLASS >= dominant_share(expected)
     if classes != [info.name for info in model.spec.classes]:
