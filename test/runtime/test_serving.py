@@ -115,6 +115,7 @@ def test_a_failing_inference_is_told() -> None:
         (Faults(), ''),
         (Faults(nan=True), 'gives NaN or infinite scores'),
         (Faults(constant=True), 'gives the score 1.0 for every class and pixel'),
+        (Faults(blind=True), 'gives every pixel the same scores, whatever it shows'),
     ],
 )
 def test_what_is_wrong_with_the_numbers_is_said(faults: Faults, problem: str) -> None:

@@ -17,6 +17,9 @@ from edge_seg.runtime.frames.stopwatch import Stopwatch
 import numpy as np
 import numpy.typing as npt
 
+IMAGE_AXES = {'NCHW': (2, 3), 'NHWC': (1, 2), 'NHW': (1, 2), 'HW': (0, 1)}
+ROUNDING = 1e-6
+"""What scaling a constant may change it by, against the largest score."""
 PLANS_KEPT = 16
 """Camera sizes whose geometry is remembered; a robot has a few, a fuzzer any number."""
 
@@ -142,9 +145,14 @@ class ServingModel:
         scores = self._compiled.infer([tensor])[0]
         if not is_finite([scores]):
             return 'gives NaN or infinite scores'
-        is_label = self._compiled.output_kind is OutputKind.LABELS
-        if not is_label and bool(scores.min() == scores.max()):
+        if self._compiled.output_kind is OutputKind.LABELS:
+            return ''  # one label from edge to edge may be right
+        if bool(scores.min() == scores.max()):
             return f'gives the score {scores.flat[0]} for every class and pixel'
+        places = IMAGE_AXES[self._compiled.outputs[0].layout]
+        spread = scores.max(axis=places).astype(np.float64) - scores.min(axis=places)
+        if bool(spread.max() <= ROUNDING * np.abs(scores).max()):
+            return 'gives every pixel the same scores, whatever it shows'
         return ''
 
     def exercise(self) -> None:
