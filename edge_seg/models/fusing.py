@@ -6,7 +6,7 @@ network's borders only, converted to and from FLOAT: hence Cast first, and ArgMa
 Cast to uint8 last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
@@ -66,12 +66,24 @@ def fuse(source: Path, target: Path, spec: ModelSpec, *, keep_scores: bool) -> M
     wanted = model.graph.output[0].name
     model.graph.node.extend(_needed([*before, *nodes, *after], wanted))
     del model.graph.value_info[:]  # sizes may have been pinned
+    _write(model, target, source.name)
+    return _fused_spec(spec, image.name, wanted, keep_scores=keep_scores)
+
+
+def _write(model: 'onnx.ModelProto', target: Path, name: str) -> None:
+    from google.protobuf.message import EncodeError
+    import onnx
+
     try:
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, str(target))
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, OSError) as error:
-        raise CompileFailed(f'the fused {source.name} is not valid: {error}') from error
-    return _fused_spec(spec, image.name, wanted, keep_scores=keep_scores)
+        raise CompileFailed(f'the fused {name} is not valid: {error}') from error
+    except (ValueError, EncodeError) as error:
+        raise CompileFailed(
+            f'the fused {name} cannot be written: {error}',
+            expected='less than 2 GB, weights included: one file holds all of it',
+        ) from error
 
 
 def _check(model: 'onnx.ModelProto', spec: ModelSpec, *, keep_scores: bool) -> None:
@@ -176,7 +188,7 @@ def _output_nodes(
     if output.kind in SCORES:
         steps.append(('ArgMax', [], {'axis': axis, 'keepdims': 0}))  # the first winner on ties
     else:
-        value = np.float32(_threshold(output))
+        value = np.float32(decision_threshold(output))
         names = (f'{PREFIX}threshold', f'{PREFIX}axis')
         model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(value), names[0]))
         model.graph.initializer.append(
@@ -193,7 +205,7 @@ def _output_nodes(
     return _chain(steps, output.name, mask.name, 'output'), mask
 
 
-def _threshold(output: OutputSpec) -> float:
+def decision_threshold(output: OutputSpec) -> float:
     """Give the value from which a one-channel output is class 1."""
     if output.kind is OutputKind.SIGMOID:
         return output.threshold
@@ -221,10 +233,20 @@ def _needed(nodes: Sequence['onnx.NodeProto'], output: str) -> list['onnx.NodePr
     for node in reversed(nodes):
         if wanted.intersection(node.output):
             kept.append(node)
-            wanted.update(node.input)
-            for attribute in node.attribute:  # what the branches of If and Loop take from outside
-                wanted.update(name for inner in attribute.g.node for name in inner.input)
+            wanted.update(_taken(node))
     return kept[::-1]
+
+
+def _taken(node: 'onnx.NodeProto') -> Iterator[str]:
+    """Yield what a node takes, and what the graphs inside it (If, Loop) take from outside."""
+    pending = [node]
+    while pending:
+        each = pending.pop()
+        yield from each.input
+        for attribute in each.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                pending.extend(graph.node)
+                yield from (value.name for value in graph.output)
 
 
 def _fused_spec(spec: ModelSpec, image: str, output: str, *, keep_scores: bool) -> ModelSpec:

@@ -1,12 +1,14 @@
 """Fusing a model of the store into one that takes pixels and gives masks."""
 
+from dataclasses import replace
 import json
 from pathlib import Path
 import sys
 
 from command_line import Run
 import cv2
-from edge_seg.core.values import OutputKind
+from edge_seg.core.values import ModelSpec, OutputKind
+from edge_seg.models.fusing import fuse
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.store import ModelStore
 from model_files import ANSWERS, write_onnx, write_segmenter
@@ -131,3 +133,33 @@ def test_without_onnx_the_remedy_is_said(
     result = run('model', 'fuse', 'floor', '--as', '2')
     assert result.code == 5
     assert 'pip install onnx' in result.err
+
+
+def test_a_fused_model_that_differs_by_more_than_ties_is_not_published(
+    run: Run, add: Run, store_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slightly_wrong(
+        source: Path, target: Path, spec: ModelSpec, *, keep_scores: bool
+    ) -> ModelSpec:
+        other = replace(spec.input, mean=(spec.input.mean[0] + 0.02, *spec.input.mean[1:]))
+        return fuse(source, target, replace(spec, input=other), keep_scores=keep_scores)
+
+    monkeypatch.setattr('edge_seg.cli.model.fuse.fuse_file', slightly_wrong)
+    add()
+    for words in ((), ('--keep-scores',)):
+        result = run('model', 'fuse', 'floor', '--as', '2', *words)
+        assert result.code == 1
+        assert 'the others did not tie' in result.err
+    assert not (store_root / 'floor' / '2').exists()
+
+
+def test_classes_that_tie_may_fall_either_way(
+    run: Run, add: Run, store_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def a_hair_off(source: Path, target: Path, spec: ModelSpec, *, keep_scores: bool) -> ModelSpec:
+        other = replace(spec.input, mean=(spec.input.mean[0] + 0.0004, *spec.input.mean[1:]))
+        return fuse(source, target, replace(spec, input=other), keep_scores=keep_scores)
+
+    monkeypatch.setattr('edge_seg.cli.model.fuse.fuse_file', a_hair_off)
+    add()
+    assert run('model', 'fuse', 'floor', '--as', '2').code == 0

@@ -225,3 +225,52 @@ def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
 def test_the_package_does_not_need_onnx_until_it_fuses() -> None:
     assert 'onnx' in sys.modules  # imported by this test, not by the module's import
     assert not hasattr(sys.modules['edge_seg.models.fusing'], 'onnx')
+
+
+def test_what_a_branch_within_a_branch_takes_from_outside_is_kept(tmp_path: Path) -> None:
+    helper, proto = onnx.helper, onnx.TensorProto
+    spec = spec_of(OutputKind.LOGITS)
+    source = write(tmp_path / 'net.onnx', spec)
+    model = onnx.load(source)
+
+    def branch(name: str, node: 'onnx.NodeProto') -> 'onnx.GraphProto':
+        value = helper.make_tensor_value_info(f'{name}_out', proto.FLOAT, None)
+        return helper.make_graph([node], name, [], [value])
+
+    def choice(name: str, *nodes: 'onnx.NodeProto') -> 'onnx.NodeProto':
+        then, other = (branch(f'{name}_{i}', node) for i, node in enumerate(nodes))
+        return helper.make_node(
+            'If', ['yes'], [f'{name}_out'], then_branch=then, else_branch=other
+        )
+
+    def taking(name: str) -> 'onnx.NodeProto':
+        return helper.make_node('Identity', ['deep'], [f'{name}_out'])
+
+    inner = choice('a_0', taking('a_0_0'), taking('a_0_1'))
+    outer = choice('a', inner, taking('a_1'))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(True), 'yes'))
+    for node in model.graph.node:
+        node.output[:] = ['scores_before' if name == 'scores' else name for name in node.output]
+    model.graph.node.extend(
+        [
+            helper.make_node('Identity', ['scores_before'], ['deep']),
+            outer,
+            helper.make_node('Identity', ['a_out'], ['scores']),
+        ]
+    )
+    onnx.save(model, source)
+
+    fused = fuse(source, tmp_path / 'fused.onnx', spec, keep_scores=False)
+
+    assert np.array_equal(labels(tmp_path / 'fused.onnx', fused), labels(source, spec))
+
+
+def test_a_network_that_is_too_large_for_one_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(OutputKind.LOGITS)
+    source = write(tmp_path / 'net.onnx', spec)
+    monkeypatch.setattr('onnx.checker.MAXIMUM_PROTOBUF', 10)
+
+    with pytest.raises(CompileFailed, match='less than 2 GB'):
+        fuse(source, tmp_path / 'fused.onnx', spec, keep_scores=False)
