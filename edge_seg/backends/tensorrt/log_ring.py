@@ -18,21 +18,32 @@ _LEVELS = {
     'VERBOSE': logging.DEBUG,
 }
 _MAX_TEXT = 600
+_WORKER = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Message:
     number: int
     text: str
+    owner: int
+
+
+class _Asking(threading.local):
+    ident = _WORKER
 
 
 class MessageRing:
-    """The last errors that TensorRT reported. Any thread may write and read."""
+    """The last errors that TensorRT reported. Any thread may write and read.
+
+    Several models report here at once, each from the thread that owns it and from workers of
+    TensorRT. A thread that asks is not told what another one that asks was told.
+    """
 
     def __init__(self, size: int = MESSAGES_KEPT) -> None:
         self._lock = threading.Lock()  # guards both below
         self._errors: deque[_Message] = deque(maxlen=size)
         self._count = 0
+        self._asking = _Asking()
 
     def add(self, severity: str, text: str) -> None:
         """Take one message: errors are kept, all are passed on to Python's logging.
@@ -46,19 +57,32 @@ class MessageRing:
         if level >= logging.ERROR:
             with self._lock:
                 self._count += 1
-                self._errors.append(_Message(self._count, short))
+                self._errors.append(_Message(self._count, short, self._owner()))
         # An error becomes part of an exception, which is logged where it is handled.
         logger.log(min(level, logging.WARNING), 'TensorRT: %s', short)
 
     def mark(self) -> int:
-        """Give a place in time for ``since``."""
+        """Give a place in time for ``since``, to be asked on the same thread."""
+        self._asking.ident = threading.get_ident()
         with self._lock:
             return self._count
 
     def since(self, mark: int) -> tuple[str, ...]:
-        """Give the errors after a mark, oldest first; of very many only the last."""
+        """Give the errors after a mark, oldest first; of very many only the last.
+
+        Those of this thread and of TensorRT's workers, which cannot be told apart.
+        """
+        mine = (_WORKER, self._owner())
         with self._lock:
-            return tuple(message.text for message in self._errors if message.number > mark)
+            return tuple(
+                message.text
+                for message in self._errors
+                if message.number > mark and message.owner in mine
+            )
+
+    def _owner(self) -> int:
+        """Give the number of the calling thread when it is one that asks."""
+        return self._asking.ident
 
 
 def make_logger(trt: ModuleType, ring: MessageRing) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,9 @@ from edge_seg.errors import BackendUnavailable
 INSTALL_HINT = 'install the NVIDIA driver, then: pip install tensorrt pycuda'
 OLDEST = TensorRtVersion(8, 6, 0)
 """Older ones lack the API of tensors by name."""
+
+_first = Lock()
+"""Two threads that ask first must get one logger: TensorRT keeps a bare pointer to it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ def load_sdk() -> Sdk:
     if problem:
         raise BackendUnavailable(problem, remedy=INSTALL_HINT)
     with sdk_import('tensorrt', INSTALL_HINT):
-        return _session(import_module('tensorrt'))
+        trt = import_module('tensorrt')
+        with _first:
+            return _session(trt)
 
 
 @cache

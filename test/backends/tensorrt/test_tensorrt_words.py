@@ -15,6 +15,7 @@ from edge_seg.backends.tensorrt.memory_fit import (
     usable,
 )
 from edge_seg.backends.tensorrt.precision import precision_of_layers
+from edge_seg.backends.tensorrt.sdk import load_sdk
 from edge_seg.backends.tensorrt.translate import explain
 from edge_seg.errors import CompileFailed
 from fake_machine import FakeMachine
@@ -48,6 +49,44 @@ def test_the_ring_takes_messages_from_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert ring.mark() == len(ring.since(0)) == 800
+
+
+def test_a_model_is_not_told_the_errors_of_another() -> None:
+    ring = MessageRing()
+    mark = ring.mark()
+
+    def another_model() -> None:
+        own = ring.mark()
+        ring.add('ERROR', 'of the other')
+        assert ring.since(own) == ('of the other',)
+
+    for target in (another_model, lambda: ring.add('ERROR', 'of a worker')):
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+    ring.add('ERROR', 'own')
+    assert ring.since(mark) == ('of a worker', 'own')
+
+
+def test_two_threads_that_ask_first_share_one_logger(
+    any_machine: Callable[..., FakeMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_machine()
+    made: list[object] = []
+    second = threading.Event()
+
+    def make(trt: object, ring: object) -> object:
+        made.append(ring)
+        (second.set if len(made) == 2 else lambda: second.wait(0.2))()
+        return object()
+
+    monkeypatch.setattr('edge_seg.backends.tensorrt.sdk.make_logger', make)
+    threads = [threading.Thread(target=load_sdk) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30.0)
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(
