@@ -5,11 +5,13 @@ import sys
 from typing import Any
 
 import cuda_checks
+from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.cuda.interface import Cuda
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
 from edge_seg.errors import BackendUnavailable
 from fake_machine import FakeMachine
 import pytest
+from tiny_models import TinyModel
 
 LAYERS = ('pycuda', 'cuda-bindings')
 
@@ -70,7 +72,7 @@ def test_with_no_layer_at_all_pycuda_is_asked_for(
 ) -> None:
     any_machine()
     monkeypatch.setattr('edge_seg.backends.tensorrt.cuda.opening.find_spec', lambda name: None)
-    for name in ('pycuda', 'pycuda.driver'):
+    for name in ('pycuda', 'pycuda.driver', 'cuda', 'cuda.bindings', 'cuda.bindings.driver'):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(BackendUnavailable, match='pycuda'):
         choose_layer('auto')
@@ -82,3 +84,20 @@ def test_a_layer_that_cannot_even_be_looked_for_is_tried(
     any_machine()
     monkeypatch.setattr(sys.modules['pycuda'], '__spec__', None)
     assert choose_layer('auto') == 'pycuda'
+
+
+def test_beside_a_broken_pycuda_the_bindings_serve(
+    any_machine: Callable[..., FakeMachine],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    machine, model = any_machine(), TinyModel()
+    monkeypatch.setitem(sys.modules, 'pycuda.driver', None)
+    assert machine.backend.probe().available
+    assert 'pycuda is installed but does not import' in caplog.text
+    assert 'cuda-bindings is used instead' in caplog.text
+    for layer in ('auto', 'cuda-bindings'):
+        wanted = CompileOptions(extra=(('cuda', layer),))
+        machine.backend.compile_model(machine.engine(model), model.spec, wanted).close()
+    with pytest.raises(BackendUnavailable, match='does not import'):
+        choose_layer('pycuda')

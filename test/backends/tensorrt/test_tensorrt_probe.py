@@ -74,7 +74,11 @@ def test_with_everything_there_it_names_the_devices(machine: FakeMachine) -> Non
     ('blocked', 'reason', 'remedy'),
     [
         (('tensorrt',), 'tensorrt is not installed', 'pip install tensorrt'),
-        (('pycuda', 'pycuda.driver', 'cuda', 'cuda.bindings'), 'pycuda', 'pip install'),
+        (
+            ('pycuda', 'pycuda.driver', 'cuda', 'cuda.bindings', 'cuda.bindings.driver'),
+            'pycuda',
+            'pip install',
+        ),
     ],
 )
 def test_a_driver_without_the_sdk_asks_for_the_sdk(

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+import logging
 
 from edge_seg.backends.sdk import sdk_import
 from edge_seg.backends.tensorrt.cuda.interface import Cuda, CudaFailed
@@ -9,6 +10,8 @@ from edge_seg.backends.tensorrt.cuda.with_bindings import CudaBindings
 from edge_seg.backends.tensorrt.cuda.with_pycuda import PyCuda
 from edge_seg.backends.tensorrt.options import CudaLayer
 from edge_seg.errors import BackendUnavailable
+
+logger = logging.getLogger(__name__)
 
 PYCUDA, CUDA_BINDINGS = 'pycuda', 'cuda-bindings'
 _MODULES = {PYCUDA: 'pycuda.driver', CUDA_BINDINGS: 'cuda.bindings.driver'}
@@ -22,13 +25,29 @@ def choose_layer(wanted: CudaLayer) -> str:
     """Pick the layer and import it, after the driver was asked.
 
     Args:
-        wanted: a name, taken or refused; 'auto' takes PyCUDA where it is installed, even when
-            it is broken: a broken installation is to be repaired, not passed over.
+        wanted: a name, taken or refused; 'auto' takes PyCUDA where it is installed. When that is
+            broken, cuda-bindings serve, and the log says what to repair.
 
     Raises:
         BackendUnavailable: it is absent or does not import.
     """
-    name = _present() if wanted == 'auto' else wanted
+    if wanted != 'auto':
+        return _imported(wanted)
+    name = _present()
+    try:
+        return _imported(name)
+    except BackendUnavailable as broken:
+        if name == CUDA_BINDINGS:
+            raise
+        try:
+            other = _imported(CUDA_BINDINGS)
+        except BackendUnavailable:
+            raise broken from None
+        logger.warning('%s; %s is used instead', broken, other)
+    return other
+
+
+def _imported(name: str) -> str:
     with sdk_import(_MODULES[name].partition('.')[0], _HINTS[name]):
         import_module(_MODULES[name])
     return name
