@@ -23,7 +23,10 @@ logger = logging.getLogger(__name__)
 
 INFER_TIMEOUT_S = 30.0
 """The first frame may load kernels for seconds; a GPU that takes longer is taken for hung."""
+LOAD_TIMEOUT_S = 120.0
+"""Large engines take seconds; the model that serves waits for nothing meanwhile."""
 CLOSE_TIMEOUT_S = 10.0
+HUNG = 'restart the node; look for Xid in dmesg'
 IMAGE_SIZES_KEPT = 4
 """Each takes pinned and GPU memory of the size of the image until the model is closed."""
 
@@ -49,13 +52,7 @@ class TensorRtModel:
         self._compute_capability = request.device.compute_capability
         self._image_keys: set[ImageKey] = set()  # only grows; any thread may look
         self._owner = OwnerThread(f'tensorrt {request.file.name}')
-        try:
-            self._session = self._owner.call(
-                lambda: EngineSession(sdk, open_cuda(layer, request.device.index), request)
-            )
-        except BaseException:
-            self._owner.stop(CLOSE_TIMEOUT_S)
-            raise
+        self._session = _opened(self._owner, sdk, layer, request)
         self._described = self._session.description
         output = self._described.output.spec
         self._result: AnyArray = np.zeros(output.shape, output.dtype)
@@ -153,9 +150,7 @@ class TensorRtModel:
         try:
             self._owner.call(work, timeout_s=INFER_TIMEOUT_S)
         except OwnerGone as error:
-            raise InferenceFailed(
-                f'the GPU hangs: {error}', remedy='restart the node; look for Xid in dmesg'
-            ) from error
+            raise InferenceFailed(f'the GPU hangs: {error}', remedy=HUNG) from error
         return (self._result,)
 
     def close(self) -> None:
@@ -163,6 +158,29 @@ class TensorRtModel:
         with self._lock:
             self._closed = True
             self._finish()
+
+
+def _opened(owner: OwnerThread, sdk: Sdk, layer: str, request: EngineRequest) -> EngineSession:
+    """Load on the owner thread; what comes after the caller gave up is closed over there."""
+    made: list[EngineSession] = []
+
+    def make() -> EngineSession:
+        made.append(EngineSession(sdk, open_cuda(layer, request.device.index), request))
+        return made[0]
+
+    def close() -> None:
+        for session in made:
+            session.close()
+
+    try:
+        return owner.call(make, timeout_s=LOAD_TIMEOUT_S)
+    except BaseException as error:
+        owner.stop(CLOSE_TIMEOUT_S, last=close)
+        if not isinstance(error, OwnerGone):
+            raise
+        raise CompileFailed(
+            f'{request.file.name} cannot be loaded, the GPU hangs: {error}', remedy=HUNG
+        ) from error
 
 
 def _finish(owner: OwnerThread, session: EngineSession) -> None:

@@ -103,6 +103,37 @@ def test_an_interrupted_frame_leaves_the_model_usable(tmp_path: Path) -> None:
     assert rest == ['again', 'left: []']
 
 
+def test_an_interrupted_load_leaves_nothing(tmp_path: Path) -> None:
+    script = _script(
+        tmp_path,
+        """
+        from edge_seg.backends.tensorrt.owner import OwnerThread
+        served.close()
+        given_up = threading.Event()
+        load, stop = machine.trt.Runtime.deserialize_cuda_engine, OwnerThread.stop
+
+        def interrupted(runtime, blob):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            assert given_up.wait(30.0)
+            return load(runtime, blob)
+
+        def stopped(*arguments, **words):
+            threading.Timer(0.0, given_up.set).start()
+            return stop(*arguments, **words)
+
+        machine.trt.Runtime.deserialize_cuda_engine = interrupted
+        OwnerThread.stop = stopped
+        try:
+            machine.backend.compile_model(engine, model.spec, CompileOptions())
+        except KeyboardInterrupt:
+            print('interrupted', flush=True)
+        """,
+    )
+    done = subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ['served', 'interrupted', 'left: []']
+
+
 _BROKEN = """
     import sys
     sys.path[:0] = {paths!r}
@@ -146,7 +177,7 @@ from fake_gpu import FakeGpu
             'install the NVIDIA driver',
         ),
         (
-            ('pycuda',),
+            ('pycuda', 'cuda'),
             "ImportError('libcurand.so.10: cannot open shared object file')",
             _FAKE_TENSORRT,
             'pycuda is installed but does not import',
