@@ -9,7 +9,9 @@ from edge_seg.backends.tensorrt.cuda.interface import (
     CudaFailed,
     DeviceBuffer,
 )
+from edge_seg.backends.tensorrt.image_input import ImageInput
 from edge_seg.backends.tensorrt.owner import OwnerThread
+from edge_seg.backends.tensorrt.preprocess_kernel import KernelProgram
 import numpy as np
 import pytest
 
@@ -208,6 +210,39 @@ def work_once(cuda: Cuda) -> None:
     cuda.download(back, device, stream)
     cuda.synchronize(stream)
     assert np.array_equal(back.array, pattern(7))
+
+
+def kernel_in_a_graph(
+    cuda: Cuda, program: KernelProgram, binary: bytes, image: np.ndarray, nbytes: int
+) -> np.ndarray | None:
+    """Launch a recorded upload and kernel twice; give the tensor.
+
+    Args:
+        cuda: the GPU, open.
+        program: the kernel's launch and table.
+        binary: the kernel, compiled.
+        image: pixels.
+        nbytes: size of the tensor.
+
+    Returns:
+        Its bytes; None where the layer has no graphs.
+    """
+    stream = cuda.stream()
+    images = ImageInput(cuda, program, binary, stream, mapped=False)
+    answer = cuda.allocate_host(nbytes, mapped=False)
+    tensor = cuda.allocate(nbytes)
+    try:
+        recorded = cuda.capture(stream, lambda: images.enqueue(image, tensor.address, stream))
+    except CaptureUnsupported:
+        assert 'pycuda' in cuda.version
+        return None
+    for _ in range(2):
+        recorded.launch(stream)
+    cuda.download(answer, tensor, stream)
+    cuda.synchronize(stream)
+    found = answer.array.copy()
+    recorded.drop()
+    return found
 
 
 CHECKS = (

@@ -7,13 +7,16 @@ import os
 from pathlib import Path
 import threading
 
+import cuda_checks
 from edge_seg.backends.base import CompileOptions, TakesImages
 from edge_seg.backends.tensorrt.compiled import IMAGE_SIZES_KEPT, TensorRtModel
+from edge_seg.backends.tensorrt.cuda.opening import open_cuda
 from edge_seg.backends.tensorrt.engine_file import EngineFile
 from edge_seg.backends.tensorrt.preprocess_compile import compile_kernel
+from edge_seg.backends.tensorrt.preprocess_kernel import kernel_program
 from edge_seg.core.geometry import GeometryPlan, plan_geometry
 from edge_seg.core.preprocess import Preprocessor
-from edge_seg.core.values import DecodedImage, Size
+from edge_seg.core.values import DecodedImage, Size, TensorSpec
 from edge_seg.errors import BackendUnavailable, CompileFailed, EdgeSegError, InferenceFailed
 from edge_seg.runtime.frames.serving import ServingModel
 from edge_seg.runtime.frames.stopwatch import Stopwatch
@@ -267,3 +270,23 @@ def test_gpu_by_name_is_refused_where_nothing_compiles(
     with pytest.raises(CompileFailed, match='no such architecture'):
         model.settle(picture())
     model.close()
+
+
+@pytest.mark.parametrize('layer', LAYERS)
+def test_the_kernel_can_be_part_of_a_cuda_graph(
+    any_machine: Callable[..., FakeMachine], layer: str
+) -> None:
+    any_machine()
+    target = TensorSpec('image', (1, 3, 8, 12), 'float32', 'NCHW')
+    image, plan = picture(), plan_for()
+    program = kernel_program(MODEL.spec.input, target, plan, 'bgr', CAMERA.width * 3)
+    binary = compile_kernel(program.source, (8, 7))
+    cuda = open_cuda(layer, 0)
+    nbytes = 4 * int(np.prod(target.shape))
+    recorded = cuda_checks.kernel_in_a_graph(cuda, program, binary, image.pixels, nbytes)
+    cuda.close()
+    assert (recorded is None) is (layer == 'pycuda')
+    if recorded is not None:
+        found = recorded.view(np.float32).reshape(target.shape)
+        expected = Preprocessor(MODEL.spec.input, target)(image, plan)
+        assert np.abs(found - expected).max() <= 1.01 / MODEL.scale / min(MODEL.std)
