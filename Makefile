@@ -14,10 +14,10 @@ COLCON := build/colcon/$(ROS_DISTRO)
 RUN := tools/in_ros_env
 CHECKED := latency throughput cameras nav2
 
-.PHONY: help setup setup-tests build demo test lint format bench bench-check lock clean
+.PHONY: help setup setup-tests build demo test lint format bench bench-check cover-tensorrt lock clean
 
 help:  ## List the commands.
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo '  ROS_DISTRO=jazzy make ... for Jazzy; PYTHON=/path/to/python3 chooses the Python'
 
 setup:  ## Make the virtual environment: ROS 2, tools, all pinned.
@@ -49,6 +49,9 @@ bench: build  ## Measure: NAME=<benchmark>, all without it; OPTIONS="--quick".
 bench-check: build  ## Compare ratios with bench/baseline.json; fails when one got worse.
 	@$(RUN) edge_seg bench $(CHECKED) --runs 3 --output build/bench-check \
 		--check bench/baseline.json $$OPTIONS
+
+cover-tensorrt: setup-tests  ## Test on each version of TensorRT alone; fails below its coverage.
+	@$(RUN) tools/cover_tensorrt
 
 lock:  ## Pin requirements/*.in anew (needs uv).
 	@tools/lock_requirements
