@@ -12,9 +12,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from edge_seg.core.decode import decode, decode_compressed
 from edge_seg.core.overlay import rgb_pixels
 from edge_seg.core.values import ClassInfo, LabelArray, UInt8Array
-from edge_seg.ros.conversions import compressed_image, NANOSECONDS, raw_image
+from edge_seg.errors import FrameRejected
+from edge_seg.ros.conversions import compressed_image, cv_bridge_decoder, NANOSECONDS, raw_image
 from edge_seg.ros.process import keep_image_buffers_on_the_heap
-from edge_seg.ros.qos import LATCHED
+from edge_seg.ros.qos import LATCHED, reliability_to_request
 from lifecycle_msgs.msg import TransitionEvent
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +30,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-# A few deep: the viewer must not lose masks when it is busy with a picture for a moment.
-IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+IMAGES_DEPTH = 5
+"""A few: the viewer must not lose masks when it is busy with a picture for a moment."""
 EVENTS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 MANAGER = 'lifecycle_manager'
 _DTYPES: dict[str, npt.DTypeLike] = {'mono8': np.uint8, 'mono16': np.uint16}
@@ -76,13 +77,12 @@ class DemoViewer:
     Args:
         events: told of what arrives.
         nodes: names of the lifecycle nodes to watch.
-        transport: form of the camera's images, 'raw' or 'compressed'.
     """
 
-    def __init__(self, events: ViewerEvents, *, nodes: Sequence[str], transport: str) -> None:
+    def __init__(self, events: ViewerEvents, *, nodes: Sequence[str]) -> None:
         keep_image_buffers_on_the_heap()
         self._events = events
-        self._transport = transport
+        self._decode_rare = cv_bridge_decoder()
         self._context = Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = rclpy.create_node('demo_viewer', context=self._context, enable_rosout=False)
@@ -92,8 +92,6 @@ class DemoViewer:
         self.reports: dict[str, NodeReport] = {}
         """Newest report of each node, by node name."""
         subscribe = self._node.create_subscription
-        subscribe(Image, 'segmentation/mask', self._on_mask, IMAGES)
-        subscribe(Image, 'labels', self._on_truth, IMAGES)
         subscribe(String, 'segmentation/labels', self._on_classes, LATCHED)
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, EVENTS)
         for name in nodes:
@@ -126,16 +124,27 @@ class DemoViewer:
         """Handle the next arrival, or wait so long for one."""
         self._executor.spin_once(timeout_sec=timeout_s)
 
+    def listen(self) -> bool:
+        """Subscribe to masks and ground truth; False, and nothing done, before masks are offered.
+
+        To be asked for when the nodes are up: what a node offers, reliable or best effort, is
+        known only then.
+        """
+        if not self._node.count_publishers('segmentation/mask'):
+            return False
+        self._subscribe(Image, 'segmentation/mask', self._on_mask)
+        self._subscribe(Image, 'labels', self._on_truth)
+        return True
+
     def look(self, wanted: bool) -> None:
         """Subscribe to camera and overlay, or leave them alone."""
         if wanted and not self._pictures:
             kind, topic = Image, 'image'
-            if self._transport == 'compressed':
+            if self._node.count_publishers('image/compressed'):
                 kind, topic = CompressedImage, 'image/compressed'
-            subscribe = self._node.create_subscription
             self._pictures = [
-                subscribe(kind, topic, self._on_camera, IMAGES),
-                subscribe(Image, 'segmentation/overlay', self._on_overlay, IMAGES),
+                self._subscribe(kind, topic, self._on_camera),
+                self._subscribe(Image, 'segmentation/overlay', self._on_overlay),
             ]
         elif not wanted:
             for subscription in self._pictures:
@@ -158,6 +167,15 @@ class DemoViewer:
 
         return response
 
+    def _subscribe(
+        self, kind: Any, topic: str, callback: Callable[[Any], None]
+    ) -> Subscription[Any]:
+        name = self._node.resolve_topic_name(topic)
+        publishers = self._node.get_publishers_info_by_topic(name)
+        reliability = reliability_to_request('auto', publishers)
+        qos = QoSProfile(depth=IMAGES_DEPTH, reliability=reliability)
+        return self._node.create_subscription(kind, name, callback, qos)
+
     def _on_mask(self, message: Image) -> None:
         stamp_ns = _stamp_ns(message)
         age_ms = (self._node.get_clock().now().nanoseconds - stamp_ns) * 1e-6
@@ -167,10 +185,13 @@ class DemoViewer:
         self._events.on_truth(_stamp_ns(message), _labels(message))
 
     def _on_camera(self, message: Image | CompressedImage) -> None:
-        if isinstance(message, CompressedImage):
-            image = decode_compressed(compressed_image(message))
-        else:
-            image = decode(raw_image(message))
+        try:
+            if isinstance(message, CompressedImage):
+                image = decode_compressed(compressed_image(message))
+            else:
+                image = decode(raw_image(message), fallback=self._decode_rare)
+        except FrameRejected:
+            return  # the segmentation node drops it too, and says why
         self._events.on_camera(_stamp_ns(message), rgb_pixels(image))
 
     def _on_overlay(self, message: Image) -> None:

@@ -51,18 +51,19 @@ def open_source(
     if uri == SYNTHETIC:
         return SyntheticSource(seed, width=width, height=height, rate_hz=rate_hz)
     path = Path(uri).expanduser()
-    if not uri or not (path.exists() or _is_device(path)):
+    if not uri or not (path.exists() or is_device(path)):
         raise SourceUnavailable(
             f'source {uri!r} does not exist', expected=_KNOWN, remedy='correct the path'
         )
-    if _is_device(path):
+    if is_device(path):
         return V4l2Source(path, width=width, height=height, rate_hz=rate_hz)
     if path.is_dir():
         return _open_folder(path, topic=topic, loop=loop)
     return _open_file(path, topic=topic, loop=loop)
 
 
-def _is_device(path: Path) -> bool:
+def is_device(path: Path) -> bool:
+    """Say whether a path is a device, or would be one if it were there: /dev/video7."""
     if path.exists():
         return stat.S_ISCHR(path.stat().st_mode)
     return path.parent == Path('/dev')

@@ -2,9 +2,17 @@
 
 import json
 import math
+from pathlib import Path
 
 from edge_seg.cli.demo.meter import MaskMeter, Percentiles, SCORE_EVERY, WARM_UP_S
-from edge_seg.cli.demo.summary import drops_of, summarise, table_of, write_summary
+from edge_seg.cli.demo.summary import (
+    drops_of,
+    least_miou,
+    PROMISED_MIOU,
+    summarise,
+    table_of,
+    write_summary,
+)
 from edge_seg.core.values import ClassInfo
 import numpy as np
 import pytest
@@ -14,6 +22,7 @@ CLASSES = (ClassInfo('floor', (0, 160, 90)), ClassInfo('wall', (110, 130, 200)))
 TRUTH = np.repeat(np.uint8([0, 1]), 8).reshape(4, 4)
 HALF_RIGHT = np.zeros((4, 4), np.uint8)
 PERIOD_NS = 33_000_000
+FLOOR = Path(__file__).parents[2] / 'models' / 'floor'
 
 
 def feed(meter, count, *, rate_hz=30.0, mask=TRUTH, truth=TRUTH, truth_first=True, begin_s=10.0):
@@ -34,7 +43,7 @@ def meter_of(count=120, **options):
     return meter
 
 
-def summary_of(meter, segmentation=None, now_s=14.0):
+def summary_of(meter, segmentation=None, now_s=14.0, *, truth=True, default_camera=True):
     return summarise(
         meter,
         source='synthetic',
@@ -44,6 +53,8 @@ def summary_of(meter, segmentation=None, now_s=14.0):
         now_s=now_s,
         start_s=1.234,
         middleware='rmw_fastrtps_cpp',
+        truth=truth,
+        default_camera=default_camera,
     )
 
 
@@ -55,8 +66,11 @@ def test_the_rate_and_the_age_leave_the_warm_up_out():
     assert WARM_UP_S == 1.0
 
 
-def test_masks_that_stop_coming_lower_the_rate():
-    assert meter_of(90).fps(10.0 + 6.0) < 15.0
+def test_masks_that_stop_coming_lower_the_rate_and_their_silence_is_measured():
+    meter = meter_of(90)
+    assert meter.fps(10.0 + 6.0) < 15.0
+    assert meter.silent_s(10.0 + 6.0) == pytest.approx(6.0 - 89 / 30)
+    assert MaskMeter().silent_s(10.0) == math.inf
 
 
 def test_a_glance_covers_the_time_since_the_last_one():
@@ -112,6 +126,37 @@ def test_wrong_masks_are_a_problem():
     assert problems == ['the masks are wrong: mIoU 0.000, expected 0.5 or more']
 
 
+@pytest.mark.parametrize(
+    ('count', 'model', 'default_camera', 'problems'),
+    [
+        (360, 'floor@2', True, ['the masks are wrong: mIoU 0.827, expected 0.85 or more']),
+        (120, 'floor@2', True, []),  # in a short run hard scenes weigh more
+        (360, 'floor@2', False, []),  # so may another seed, size or encoding
+        (360, 'floor@1', True, []),
+    ],
+)
+def test_the_newest_model_must_keep_the_promise_on_the_default_camera(
+    count, model, default_camera, problems
+):
+    truth = np.repeat(np.uint8([0, 1]), 16).reshape(8, 4)
+    mask = truth.copy()
+    mask[0, :3] = 1
+    meter = meter_of(count, mask=mask, truth=truth)
+    summary = summary_of(meter, {'model': model}, now_s=22.0, default_camera=default_camera)
+    assert summary.problems() == problems
+
+
+def test_the_promise_is_that_of_the_newest_model_in_the_package():
+    newest = max(FLOOR.iterdir(), key=lambda folder: int(folder.name)).name
+    assert least_miou(f'floor@{newest}', 100, default_camera=True) == PROMISED_MIOU == 0.85
+
+
+def test_ground_truth_that_never_comes_is_a_problem_where_there_should_be_one():
+    assert summary_of(meter_of(30, truth=None)).problems() == [
+        'no ground truth came from the camera, so the masks could not be judged'
+    ]
+
+
 def test_masks_of_other_frames_are_a_problem():
     meter = meter_of(30, truth=None)
     meter.add_truth(999, TRUTH)
@@ -120,10 +165,10 @@ def test_masks_of_other_frames_are_a_problem():
     ]
 
 
-def test_without_ground_truth_masks_are_enough(tmp_path):
-    summary = summary_of(meter_of(30, truth=None))
+def test_from_a_source_without_ground_truth_masks_are_enough():
+    summary = summary_of(meter_of(30, truth=None), truth=False)
     assert summary.problems() == []
-    assert summary.miou is None
+    assert (summary.miou, summary.least_miou) == (None, None)
 
 
 def test_no_mask_is_a_problem_and_unknown_figures_are_null(tmp_path):

@@ -21,12 +21,12 @@ CAMERA = (200, 10, 10)
 OVERLAY = (10, 200, 10)
 
 
-def frame(stamp_ns=1, *, truth=True):
-    labels = np.zeros((48, 64), np.uint8)
+def frame(stamp_ns=1, *, truth=True, height=48, width=64):
+    labels = np.zeros((height, width), np.uint8)
     return FramePictures(
         stamp_ns,
-        camera=np.full((48, 64, 3), CAMERA, np.uint8),
-        overlay=np.full((48, 64, 3), OVERLAY, np.uint8),
+        camera=np.full((height, width, 3), CAMERA, np.uint8),
+        overlay=np.full((height, width, 3), OVERLAY, np.uint8),
         mask=labels,
         truth=labels + 1 if truth else None,
     )
@@ -57,6 +57,22 @@ def test_the_film_can_be_played(tmp_path):
     while capture.read()[0]:
         count += 1
     assert count == 6
+
+
+def test_a_camera_that_changes_its_shape_is_shown_whole(tmp_path):
+    moments = [frame(1), frame(2, height=72, width=128), frame(3, height=64, width=48)]
+    sheet = contact_sheet(moments, CLASSES, title='a bag')
+    shown = (sheet == OVERLAY).all(axis=2).any(axis=1).sum()
+    assert shown == 240 + 180 + 426  # rows of pixels: each panel as high as its shape asks for
+    films = [film_picture(film_panels(moment, Palette(CLASSES))) for moment in moments]
+    film = write_film(tmp_path, films)
+    capture = cv2.VideoCapture(str(film))
+    read = [capture.read() for _ in films]
+    assert [(good, picture.shape) for good, picture in read] == [(True, (852, 640, 3))] * 3
+
+
+def test_a_sheet_can_be_drawn_when_nobody_said_what_the_classes_are():
+    assert contact_sheet([frame()], (), title='no labels came').shape[1] >= 4 * PANEL_WIDTH
 
 
 def test_a_film_without_ground_truth_has_three_panels():

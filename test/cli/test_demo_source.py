@@ -1,6 +1,7 @@
 """What the demo finds out of its source before it starts anything."""
 
 from pathlib import Path
+import tempfile
 
 import cv2
 from edge_seg.cli.demo.source import DemoSource, fitted, look_at
@@ -11,7 +12,8 @@ import pytest
 
 
 def test_without_a_source_scenes_are_rendered():
-    assert look_at('') == look_at('synthetic') == DemoSource('synthetic', Size(640, 480), 'raw')
+    rendered = DemoSource('synthetic', Size(640, 480), 'raw', truth=True)
+    assert look_at('') == look_at('synthetic') == rendered
 
 
 def test_pictures_keep_their_shape(tmp_path, monkeypatch):
@@ -37,6 +39,16 @@ def test_large_pictures_are_made_smaller(size, wanted):
 
 def test_a_device_is_opened_by_the_camera_node_only():
     assert look_at('/dev/null') == DemoSource('/dev/null')
+
+
+def test_a_device_is_known_by_what_it_is_and_not_by_its_folder(tmp_path):
+    link = tmp_path / 'front camera'
+    link.symlink_to('/dev/null')
+    assert look_at(str(link)) == DemoSource(str(link))
+    with tempfile.TemporaryDirectory(dir='/dev/shm') as folder:
+        picture = Path(folder) / '1.png'
+        cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
+        assert look_at(str(picture)) == DemoSource(str(picture), Size(64, 48))
 
 
 def test_a_camera_that_is_not_there_is_refused_before_anything_is_started():

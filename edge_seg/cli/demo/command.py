@@ -27,6 +27,10 @@ from edge_seg.cli.node_processes import NodeProcesses, prepare_environment
 from edge_seg.ros.demo_viewer import DemoViewer
 from rich.console import Console
 
+SHEET = 'contact_sheet.png'
+SHEET_WITHIN_S = 3.0
+"""A run of this length has had its chance of a picture."""
+
 
 @click.command()
 @click.option(
@@ -117,9 +121,7 @@ def _run(
     names = ', '.join(plan.name for plan in plans)
     tell('starting', f'{names} in ROS domain {os.environ["ROS_DOMAIN_ID"]}')
     evaluation = Evaluation(Moments(MomentPlan.for_run(options.seconds)), on_transition=tell)
-    with DemoViewer(
-        evaluation, nodes=(CAMERA, SEGMENTATION), transport=source.transport
-    ) as viewer:
+    with DemoViewer(evaluation, nodes=(CAMERA, SEGMENTATION)) as viewer:
         run = DemoRun(
             viewer,
             evaluation,
@@ -127,6 +129,7 @@ def _run(
             display=display,
             stop=stop,
             options=options,
+            source=source,
             started_s=started_s,
         )
         run.bring_up()
@@ -150,11 +153,16 @@ def _conclude(
 ) -> int:
     """Write and show everything; give the exit code."""
     problems = [remark] if remark else summary.problems()
-    written = _pictures(summary, evaluation, options.output)
-    write_summary(options.output / 'summary.json', summary, problems)
+    path = options.output / 'summary.json'
+    write_summary(path, summary, problems)  # before the pictures, which may go wrong
+    pictures = _pictures(summary, evaluation, options.output)
+    sheet_due = not problems and summary.seconds >= SHEET_WITHIN_S
+    if sheet_due and options.output / SHEET not in pictures:
+        problems = [f'no {SHEET}: camera image, mask and overlay of one frame never came together']
+        write_summary(path, summary, problems)
     display.console.print(table_of(summary))
-    for path in (options.output / 'summary.json', *written):
-        display.note(f'wrote {path}')
+    for written in (path, *pictures):
+        display.note(f'wrote {written}')
     return _fail(display, processes, problems) if problems else 0
 
 
@@ -168,7 +176,7 @@ def _pictures(summary: DemoSummary, evaluation: Evaluation, output: Path) -> lis
         if summary.miou is not None:
             title += f', mIoU {summary.miou:.3f}'
         sheet = contact_sheet(evaluation.moments.sheet, evaluation.classes, title=title)
-        path = output / 'contact_sheet.png'
+        path = output / SHEET
         if write_sheet(path, sheet):
             written.append(path)
     if evaluation.film:

@@ -41,6 +41,7 @@ class MaskMeter:
         self.received = 0
         self.scored = 0
         self.first_mask_s: float | None = None
+        self._last_mask_s = -math.inf
         self._ages_ms = array('d')
         self._steady = 0
         self._steady_from_s: float | None = None
@@ -73,6 +74,7 @@ class MaskMeter:
     def add_mask(self, stamp_ns: int, labels: LabelArray, *, age_ms: float, now_s: float) -> None:
         """Count one mask, and score it when its turn has come."""
         self.received += 1
+        self._last_mask_s = now_s
         if self.first_mask_s is None:
             self.first_mask_s = self._glanced_s = now_s
         if now_s - self.first_mask_s >= WARM_UP_S:
@@ -81,6 +83,10 @@ class MaskMeter:
         self._ages_ms.append(age_ms)
         if self.received % SCORE_EVERY == 1:
             self._score(stamp_ns, labels)
+
+    def silent_s(self, now_s: float) -> float:
+        """Give the seconds since the last mask; infinite before the first."""
+        return now_s - self._last_mask_s
 
     def truth_of(self, stamp_ns: int) -> LabelArray | None:
         """Give the ground truth of a frame, None when there is none (any more)."""

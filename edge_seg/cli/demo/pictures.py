@@ -10,7 +10,7 @@ import cv2
 from edge_seg.cli.demo.moments import FramePictures
 from edge_seg.core.palette import color_mask, Palette
 from edge_seg.core.scores import ConfusionMatrix
-from edge_seg.core.values import ClassInfo, LabelArray, UInt8Array
+from edge_seg.core.values import ClassInfo, LabelArray, Size, UInt8Array
 import numpy as np
 
 PANEL_WIDTH = 320
@@ -40,7 +40,7 @@ def contact_sheet(
     """Draw moments below each other: camera, mask, overlay and, where known, ground truth.
 
     Args:
-        moments: complete frames of one size, at least one.
+        moments: complete frames, at least one; their sizes may differ.
         classes: what the labels mean.
         title: above everything.
 
@@ -50,22 +50,21 @@ def contact_sheet(
     palette = Palette(classes)
     rows = [_columns(moment, palette) for moment in moments]
     widest = rows[max(range(len(rows)), key=lambda number: len(rows[number]))]
-    panel_height = rows[0][0].pixels.shape[0]
     width = len(widest) * (PANEL_WIDTH + GAP) + GAP
-    row_height = panel_height + CAPTION + GAP
-    height = 2 * HEADING + HEADING + len(rows) * row_height
+    height = 3 * HEADING + sum(_height(row) + CAPTION + GAP for row in rows)
     sheet = np.full((height, width, 3), PAPER, np.uint8)
     _write(sheet, title, (GAP, 24), scale=0.6)
     _legend(sheet, classes, baseline=HEADING + 22)
     for index, column in enumerate(widest):
         _write(sheet, column.title, (GAP + index * (PANEL_WIDTH + GAP), 2 * HEADING + 22))
-    for number, (row, moment) in enumerate(zip(rows, moments, strict=True)):
-        top = 3 * HEADING + number * row_height
+    top = 3 * HEADING
+    for row, moment in zip(rows, moments, strict=True):
+        bottom = top + _height(row)
         for index, column in enumerate(row):
             left = GAP + index * (PANEL_WIDTH + GAP)
-            sheet[top : top + panel_height, left : left + PANEL_WIDTH] = column.pixels
-        caption = _caption(moment, len(classes))
-        _write(sheet, caption, (GAP, top + panel_height + 16), scale=0.45)
+            sheet[top:bottom, left : left + PANEL_WIDTH] = column.pixels
+        _write(sheet, _caption(moment, len(classes)), (GAP, bottom + 16), scale=0.45)
+        top = bottom + CAPTION + GAP
     return sheet
 
 
@@ -97,16 +96,18 @@ def write_film(folder: Path, frames: Sequence[UInt8Array]) -> Path | None:
 
     Args:
         folder: where to.
-        frames: (H, W, 3) uint8 RGB of one size, at least one.
+        frames: (H, W, 3) uint8 RGB, at least one; small ones get a margin.
     """
-    height, width = frames[0].shape[:2]
+    height = max(frame.shape[0] for frame in frames)
+    width = max(frame.shape[1] for frame in frames)
     for codec, suffix in CODECS:
         path = folder / f'demo{suffix}'
         fourcc = cv2.VideoWriter.fourcc(*codec)
         writer = cv2.VideoWriter(str(path), fourcc, FILM_HZ, (width, height))
         if writer.isOpened():
             for frame in frames:
-                writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+                picture = _centred(frame, height=height, width=width)
+                writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
             writer.release()
             return path
         path.unlink(missing_ok=True)
@@ -116,20 +117,30 @@ def write_film(folder: Path, frames: Sequence[UInt8Array]) -> Path | None:
 def _columns(pictures: FramePictures, palette: Palette) -> list[Column]:
     if pictures.camera is None or pictures.overlay is None or pictures.mask is None:
         raise ValueError(f'frame {pictures.stamp_ns} is not complete')
-    columns = [
-        Column('camera', _panel(pictures.camera)),
-        Column('mask', _panel(color_mask(pictures.mask, palette))),
-        Column('overlay', _panel(pictures.overlay)),
-    ]
+    images = {
+        'camera': pictures.camera,
+        'mask': color_mask(pictures.mask, palette),
+        'overlay': pictures.overlay,
+    }
     if pictures.truth is not None:
-        columns.append(Column('ground truth', _panel(color_mask(pictures.truth, palette))))
-    return columns
+        images['ground truth'] = color_mask(pictures.truth, palette)
+    height, width = pictures.camera.shape[:2]
+    size = Size(PANEL_WIDTH, max(2, 2 * round(height * PANEL_WIDTH / width / 2)))
+    return [
+        Column(title, np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8))
+        for title, image in images.items()
+    ]
 
 
-def _panel(pixels: UInt8Array) -> UInt8Array:
-    height, width = pixels.shape[:2]
-    size = (PANEL_WIDTH, max(2, 2 * round(height * PANEL_WIDTH / width / 2)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+def _height(row: Sequence[Column]) -> int:
+    return int(row[0].pixels.shape[0])
+
+
+def _centred(picture: UInt8Array, *, height: int, width: int) -> UInt8Array:
+    canvas = np.full((height, width, 3), PAPER, np.uint8)
+    top, left = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
+    canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
 
 
 def _caption(moment: FramePictures, class_count: int) -> str:
@@ -139,7 +150,7 @@ def _caption(moment: FramePictures, class_count: int) -> str:
 
 
 def _miou(mask: LabelArray | None, truth: LabelArray | None, class_count: int) -> float:
-    if mask is None or truth is None or mask.shape != truth.shape:
+    if mask is None or truth is None or mask.shape != truth.shape or not class_count:
         return math.nan
     confusion = ConfusionMatrix(class_count)
     confusion.add(mask, truth)

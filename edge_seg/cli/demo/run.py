@@ -20,9 +20,12 @@ from edge_seg.ros.demo_viewer import DemoViewer, NodeReport
 CAMERA, SEGMENTATION, MANAGER = 'camera', 'segmentation', 'lifecycle_manager'
 BRING_UP_LIMIT_S = 90.0
 SHUT_DOWN_LIMIT_S = 8.0
+DISCOVERY_LIMIT_S = 10.0
 FIRST_MASK_LIMIT_S = 10.0
 LAST_WORDS_LIMIT_S = 1.5
 STATUS_EVERY_S = 1.0
+STALL_S = 2.0
+"""After so long without a mask the status says why."""
 POLL_S = 0.05
 SILENT = NodeReport(0, 'it said nothing on /diagnostics', {})
 
@@ -105,6 +108,7 @@ class DemoRun:
         display: shows progress.
         stop: asked for by the user.
         options: what the user asked for.
+        source: what the camera publishes.
         started_s: when the first node was started, monotonic.
     """
 
@@ -117,6 +121,7 @@ class DemoRun:
         display: Display,
         stop: StopRequest,
         options: DemoOptions,
+        source: DemoSource,
         started_s: float,
     ) -> None:
         self._viewer = viewer
@@ -125,6 +130,7 @@ class DemoRun:
         self._display = display
         self._stop = stop
         self._options = options
+        self._source = source
         self._started_s = started_s
         self._ended_s = started_s
         self._final = SILENT
@@ -147,6 +153,11 @@ class DemoRun:
         if not response.success:
             raise DemoFailed(f'the nodes did not come up: {response.message}')
         self._evaluation.all_up((CAMERA, SEGMENTATION))
+        if not self._await(lambda: self._viewer.listen() or None, limit_s=DISCOVERY_LIMIT_S):
+            raise DemoFailed(
+                f'the nodes are up, and after {DISCOVERY_LIMIT_S:g} s nobody offers masks here',
+                remedy='see whether this process may use the network that ROS uses',
+            )
 
     def watch(self) -> None:
         """Watch until the time is up, the user stops it, or no mask comes.
@@ -167,7 +178,7 @@ class DemoRun:
             if now_s >= next_status_s:
                 next_status_s += STATUS_EVERY_S
                 self._check_system()
-                self._show(now_s - begin_s)
+                self._show(now_s, elapsed_s=now_s - begin_s)
             waited_s = now_s - (meter.first_mask_s or begin_s)
             limit_s = self._options.seconds if meter.received else FIRST_MASK_LIMIT_S
             if limit_s and waited_s >= limit_s:
@@ -210,22 +221,24 @@ class DemoRun:
             now_s=self._ended_s,
             start_s=None if first_s is None else first_s - self._started_s,
             middleware=self._viewer.middleware,
+            truth=self._source.truth,
+            default_camera=not self._options.camera,
         )
 
     def report(self, node: str) -> NodeReport:
         """Give a node's newest report."""
         return self._viewer.reports.get(node, SILENT)
 
-    def _show(self, elapsed_s: float) -> None:
+    def _show(self, now_s: float, *, elapsed_s: float) -> None:
         meter = self._evaluation.meter
         self._display.status(
             Status(
                 elapsed_s=elapsed_s,
                 total_s=self._options.seconds,
-                glance=meter.glance(time.monotonic()),
+                glance=meter.glance(now_s),
                 drops=drops_of(self.report(SEGMENTATION).values),
                 truth=meter.truths_seen,
-                remark='' if meter.received else self._why_no_mask(),
+                remark='' if meter.silent_s(now_s) < STALL_S else self._why_no_mask(),
             )
         )
 

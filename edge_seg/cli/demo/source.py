@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge_seg.core.values import CompressedImage, RawImage, Size
 from edge_seg.errors import SourceUnavailable
-from edge_seg.sources.opening import open_source, SYNTHETIC
+from edge_seg.sources.opening import is_device, open_source, SYNTHETIC
 from edge_seg.sources.v4l2 import check_device
 
 DEFAULT_SIZE = Size(640, 480)
@@ -19,13 +19,15 @@ class DemoSource:
 
     Attributes:
         uri: for the camera's parameter ``source``.
-        size: of the published image.
+        size: of the published image; recorded messages keep their own.
         transport: 'raw' or 'compressed', for the segmentation's parameter ``image_transport``.
+        truth: whether it knows the right masks.
     """
 
     uri: str
     size: Size = DEFAULT_SIZE
     transport: str = 'raw'
+    truth: bool = False
 
 
 def look_at(source: str, *, topic: str = '') -> DemoSource:
@@ -36,10 +38,11 @@ def look_at(source: str, *, topic: str = '') -> DemoSource:
             device is a camera is left to the camera node.
     """
     if source in ('', SYNTHETIC):
-        return DemoSource(SYNTHETIC)
-    uri = str(Path(source).expanduser().absolute())
-    if uri.startswith('/dev/'):  # opening a device twice in a row is slow, and fails with some
-        check_device(Path(uri))
+        return DemoSource(SYNTHETIC, truth=True)
+    path = Path(source).expanduser().absolute()
+    uri = str(path)
+    if is_device(path):  # opening a device twice in a row is slow, and fails with some
+        check_device(path)
         return DemoSource(uri)
     with open_source(uri, loop=False, topic=topic) as opened:
         frame = opened.read()
@@ -48,7 +51,7 @@ def look_at(source: str, *, topic: str = '') -> DemoSource:
     if isinstance(frame.image, CompressedImage):
         return DemoSource(uri, transport='compressed')
     if isinstance(frame.image, RawImage):
-        return DemoSource(uri, Size(frame.image.width, frame.image.height))
+        return DemoSource(uri)
     return DemoSource(uri, fitted(Size(frame.image.shape[1], frame.image.shape[0])))
 
 
