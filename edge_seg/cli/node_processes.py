@@ -137,7 +137,7 @@ def prepare_environment() -> None:
     if not os.environ.get('ROS_DOMAIN_ID'):
         os.environ['ROS_DOMAIN_ID'] = str(claim_domain())
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    names = (DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE)
+    names = (dds_profile_variable(), DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE)
     set_by_user = next((os.environ[name] for name in names if os.environ.get(name)), '')
     profile = set_by_user or str(share_path('config', 'fastdds_camera.xml'))
     os.environ.pop(OLD_DDS_PROFILE_VARIABLE, None)  # where it is not needed, Fast DDS warns of it
