@@ -1,6 +1,7 @@
 """The newest-frame mailbox: newest wins, pace, age, and several threads."""
 
 from collections import Counter
+from collections.abc import Callable
 import threading
 
 from edge_seg.errors import DropReason
@@ -49,12 +50,14 @@ def test_a_frame_is_given_out_once_with_its_times() -> None:
     rig = Rig()
     rig.put(7, stamped_ago_s=0.25)
 
-    waiting = rig.mailbox.take(0.0)
+    assert rig.mailbox.waits
+    waiting = rig.mailbox.poll()
 
     assert waiting is not None
     assert (waiting.frame, waiting.received_s) == (7, rig.monotonic_s)
     assert waiting.stamp_s == EPOCH_S - 0.25
-    assert rig.mailbox.take(0.0) is None
+    assert not rig.mailbox.waits
+    assert rig.polled() is None
     assert not rig.drops
 
 
@@ -232,23 +235,14 @@ def test_limits_can_change() -> None:
     assert rig.polled() == 3
 
 
-def test_cleared_frames_are_gone_and_not_counted() -> None:
-    rig = Rig()
-    rig.put(1)
-    rig.mailbox.clear()
-
-    assert rig.polled() is None
-    assert not rig.drops
-
-
 def test_a_closed_mailbox_gives_and_takes_nothing() -> None:
     rig = Rig()
     rig.put(1)
     rig.mailbox.close()
     rig.put(2)
 
-    assert rig.mailbox.closed
-    assert rig.mailbox.take(LONG_S) is None
+    assert not rig.mailbox.waits
+    assert rig.polled() is None
     assert not rig.drops
 
 
@@ -260,58 +254,53 @@ def live_mailbox(
     )
 
 
-def test_a_taker_that_waits_is_woken_by_a_frame() -> None:
-    mailbox = live_mailbox(Counter())
-    taken: list[int] = []
+@pytest.mark.parametrize(
+    'rouse',
+    [lambda mailbox: mailbox.put(5, stamp_s=0.0, received_s=0.0), NewestFrameMailbox.close],
+    ids=['frame', 'close'],
+)
+def test_a_worker_that_waits_is_woken(rouse: Callable[[NewestFrameMailbox[int]], None]) -> None:
+    changed, waits = threading.Condition(), threading.Event()
+    mailbox = live_mailbox(Counter(), changed)
+    woken: list[bool] = []
 
-    def take() -> None:
-        waiting = mailbox.take(LONG_S)
-        assert waiting is not None
-        taken.append(waiting.frame)
+    def work() -> None:
+        with changed:
+            waits.set()  # whoever gets the Condition after this finds the worker waiting
+            woken.append(changed.wait(LONG_S))
 
-    taker = threading.Thread(target=take)
-    taker.start()
-    mailbox.put(5, stamp_s=0.0, received_s=0.0)
-    taker.join(LONG_S / 2)
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert waits.wait(LONG_S)
+    rouse(mailbox)
+    worker.join(LONG_S / 2)
 
-    assert taken == [5]
-
-
-def test_a_taker_that_waits_is_woken_by_close() -> None:
-    mailbox = live_mailbox(Counter())
-    taken: list[object] = []
-    taker = threading.Thread(target=lambda: taken.append(mailbox.take(LONG_S)))
-    taker.start()
-    mailbox.close()
-    taker.join(LONG_S / 2)
-
-    assert taken == [None]
-
-
-def test_take_gives_up_after_its_timeout() -> None:
-    assert live_mailbox(Counter()).take(0.01) is None
+    assert woken == [True]
 
 
 def test_the_drop_callback_may_use_the_mailbox() -> None:
     seen: list[bool] = []
     mailbox: NewestFrameMailbox[int] = NewestFrameMailbox(
-        lambda: EPOCH_S, on_drop=lambda _reason: seen.append(mailbox.closed)
+        lambda: EPOCH_S, on_drop=lambda _reason: seen.append(mailbox.waits)
     )
     mailbox.put(1, stamp_s=0.0, received_s=0.0)
     mailbox.put(2, stamp_s=0.0, received_s=0.0)
 
-    assert seen == [False]
+    assert seen == [True]
 
 
 def test_no_frame_is_lost_uncounted_between_several_cameras_and_a_worker() -> None:
     drops: Counter[DropReason] = Counter()
-    mailbox = live_mailbox(drops)
+    changed, over = threading.Condition(), threading.Event()
+    mailbox = live_mailbox(drops, changed)
     frames_each, cameras = 2000, 3
     taken: list[int] = []
 
     def work() -> None:
-        while not mailbox.closed:
-            if (waiting := mailbox.take(LONG_S)) is not None:
+        while not over.is_set():
+            with changed:
+                changed.wait_for(lambda: over.is_set() or mailbox.waits, LONG_S)
+            if (waiting := mailbox.poll()) is not None:
                 taken.append(waiting.frame)
 
     def shoot(camera: int) -> None:
@@ -325,6 +314,7 @@ def test_no_frame_is_lost_uncounted_between_several_cameras_and_a_worker() -> No
     for thread in shooters:
         thread.join(LONG_S)
     last = mailbox.poll()
+    over.set()
     mailbox.close()
     worker.join(LONG_S)
 

@@ -75,8 +75,8 @@ class NewestFrameMailbox(Generic[Frame]):
         on_drop: told the reason of each frame lost here, outside the lock; must be quick.
         max_age_s: a frame older than this when it is taken is dropped as STALE; 0 = off.
         max_rate_hz: longest-term rate of frames given out; the rest is OVER_RATE; 0 = off.
-        changed: a Condition shared with other mailboxes, for a worker that serves several:
-            it waits on the Condition and calls ``poll`` of each in turn.
+        changed: the Condition on which the worker waits before it calls ``poll``; the mailboxes
+            of all its cameras share it.
         monotonic: ``time.monotonic``, or a stand-in for tests.
     """
 
@@ -143,34 +143,9 @@ class NewestFrameMailbox(Generic[Frame]):
                 return None
         return waiting
 
-    def take(self, timeout_s: float) -> Waiting[Frame] | None:
-        """Take the next frame that is not stale; None after ``timeout_s`` or ``close``."""
-        deadline_s = self._monotonic() + timeout_s
-        while True:
-            waiting = self.poll()
-            if waiting is not None:
-                return waiting
-            with self._changed:
-                remaining_s = deadline_s - self._monotonic()
-                if self._closed or remaining_s <= 0.0:
-                    return None
-                if self._waiting is None:
-                    self._changed.wait(remaining_s)
-
-    def clear(self) -> None:
-        """Forget the waiting frame, without counting it."""
-        with self._changed:
-            self._waiting = None
-
     def close(self) -> None:
-        """Wake the taker for good: ``take`` and ``poll`` give None, ``put`` does nothing."""
+        """Wake the worker for good: ``poll`` gives None, ``put`` does nothing."""
         with self._changed:
             self._closed = True
             self._waiting = None
             self._changed.notify_all()
-
-    @property
-    def closed(self) -> bool:
-        """True after ``close``."""
-        with self._changed:
-            return self._closed
