@@ -38,6 +38,11 @@ class Capture:
             return None
         return cast(UInt8Array, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
+    def skip(self, count: int) -> None:
+        """Pass over so many pictures."""
+        for _ in range(count):
+            self._capture.grab()
+
     def release(self) -> None:
         """Close it. Twice is fine."""
         self._capture.release()

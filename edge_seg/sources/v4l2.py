@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import math
 import os
 from pathlib import Path
 import stat
+import time
 
 import cv2
 from edge_seg.errors import SourceUnavailable
@@ -13,11 +16,23 @@ from edge_seg.sources.capture import Capture
 
 _FOURCC_MJPG = cv2.VideoWriter_fourcc(*'MJPG')  # type: ignore[attr-defined,unused-ignore]
 
+_LEFT_ALONE_S = 0.5
+_BUFFERS = 4
+"""What V4L2 devices fill when they do not say how many."""
+
 
 class V4l2Source(FrameSource):
     """A live camera; it gives the newest picture and decides the pace."""
 
-    def __init__(self, path: Path, *, width: int, height: int, rate_hz: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        rate_hz: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Open device `path` and ask for size and rate; the camera may choose near ones.
 
         Raises:
@@ -25,6 +40,8 @@ class V4l2Source(FrameSource):
         """
         check_device(path)
         self._path = path
+        self._clock = clock
+        self._last_read_s = math.inf
         self._closed = False
         self._capture = Capture(str(path), cv2.CAP_V4L2)
         if not self._capture.opened:
@@ -48,7 +65,11 @@ class V4l2Source(FrameSource):
         """
         if self._closed:
             return None
+        # While nobody reads, the device stops at full buffers: what is in them is from then.
+        if self._clock() - self._last_read_s > _LEFT_ALONE_S:
+            self._capture.skip(int(self._capture.get(cv2.CAP_PROP_BUFFERSIZE)) or _BUFFERS)
         image = self._capture.read_rgb()
+        self._last_read_s = self._clock()
         if image is None:
             raise SourceUnavailable(
                 f'{self._path} gave no picture',

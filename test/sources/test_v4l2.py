@@ -20,6 +20,7 @@ class FakeCapture:
         self.asked = {}
         self.opened = True
         self.released = 0
+        self.skipped = 0
 
     def get(self, prop):
         return self.asked.get(prop, 0.0)
@@ -33,6 +34,9 @@ class FakeCapture:
         self.pictures -= 1
         return np.zeros((4, 6, 3), np.uint8)
 
+    def skip(self, count):
+        self.skipped += count
+
     def release(self):
         self.released += 1
 
@@ -44,8 +48,8 @@ def camera(monkeypatch):
     return fake
 
 
-def open_any():
-    return V4l2Source(ANY_DEVICE, width=800, height=600, rate_hz=25.0)
+def open_any(**options):
+    return V4l2Source(ANY_DEVICE, width=800, height=600, rate_hz=25.0, **options)
 
 
 def test_a_missing_device_is_refused_with_those_that_are_there():
@@ -84,3 +88,17 @@ def test_a_camera_that_stops_is_an_error_and_a_closed_one_is_an_end(camera):
         source.read()
     source.close()
     assert source.read() is None
+
+
+def test_pictures_that_waited_while_nobody_read_are_passed_over(camera):
+    camera.pictures = 4
+    now_s = [100.0]
+    source = open_any(clock=lambda: now_s[0])
+    for pause_s in (60.0, 0.04, 0.2):  # the first: from opening to reading
+        now_s[0] += pause_s
+        source.read()
+    assert camera.skipped == 0
+    camera.asked[cv2.CAP_PROP_BUFFERSIZE] = 2.0
+    now_s[0] += 5.0
+    source.read()
+    assert camera.skipped == 2
