@@ -67,12 +67,17 @@ class EngineBuilding(Protocol):
     def entry_problem(self, engine: Path, parts: tuple[str, ...]) -> str:
         """Say why an engine is not the one that these key parts stand for; '' when it is."""
 
-    def foreign(self, engine: Path, options: CompileOptions) -> str:
-        """Say for which other machine an engine was built; '' when it is for this one, or silent.
+    def mismatch(self, engine: Path, artifact: Path, options: CompileOptions) -> str:
+        """Say why an engine that a model came with is not what is asked for; '' when it is.
+
+        Args:
+            engine: built elsewhere or earlier.
+            artifact: what another one would be built from.
+            options: what is asked for.
 
         Raises:
             BackendUnavailable: SDK, driver or device missing.
-            CompileFailed: what is known of the engine cannot be read.
+            CompileFailed: what is known of the engine cannot be read, or an option is wrong.
         """
 
     def build_engine(

@@ -192,6 +192,16 @@ def test_wrong_words_are_refused_before_anything_is_built(run: Run, tiny: ModelS
     gone = run('model', 'build-engine', 'tiny', '--device', '3')
     assert (gone.code, "no device 'GPU.3'" in gone.err) == (5, True)
     assert run('model', 'build-engine', 'other').code == 3
+    missing = run('model', 'build-engine', 'tiny', '--out', '/missing/tiny.plan')
+    assert (missing.code, '/missing is no folder' in missing.err) == (2, True)
+    there = run('model', 'build-engine', 'tiny', '--publish-as', '1')
+    assert (there.code, 'tiny@1 is in the store already' in there.err) == (1, True)
+    assert not any('reading the network' in each.err for each in (missing, there))
+
+
+def test_the_layer_for_cuda_is_named(run: Run, tiny: ModelStore) -> None:
+    built(run('model', 'build-engine', 'tiny', '--cuda', 'cuda-bindings', '--json'))
+    assert run('model', 'build-engine', 'tiny', '--cuda', 'other').code == 2
 
 
 def test_progress_is_told_line_by_line_without_a_terminal(run: Run, tiny: ModelStore) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from edge_seg.backends.base import CompileOptions, CompileReport
 from edge_seg.backends.build_progress import OnProgress
 from edge_seg.backends.tensorrt.build_engine import build_engine
-from edge_seg.backends.tensorrt.build_options import command_line
+from edge_seg.backends.tensorrt.build_network import read_network
+from edge_seg.backends.tensorrt.build_options import build_options, command_line
 from edge_seg.backends.tensorrt.build_plan import BuildPlan, plan_build
 from edge_seg.backends.tensorrt.engine_file import read_engine
 from edge_seg.backends.tensorrt.engine_key import built_for, read_record
@@ -72,13 +73,23 @@ class BuildsEngines:
             return f'{engine.name} was built for another network, machine or setting'
         return ''
 
-    def foreign(self, engine: Path, options: CompileOptions) -> str:
-        """Say by its record which machine an engine is for, when that is another; else ''."""
+    def mismatch(self, engine: Path, artifact: Path, options: CompileOptions) -> str:
+        """Say by its record why an engine is not what is asked for; see ``EngineBuilding``.
+
+        Without a record nothing can be told: it is taken when no setting asks for more.
+        """
+        wanted = build_options(options)
         record = read_record(engine)
         if record is None:
-            return ''
+            silent = f'{engine.name} has no record of what it was built for'
+            return '' if wanted.names_nothing else silent
         here = built_for(this_device(options.device), load_sdk().version)
-        return record.key.machine.difference(here)
+        problem = record.key.machine.difference(here) or wanted.unmet_by(record.key)
+        if problem:
+            return f'{engine.name} was built for {problem}'
+        if record.key.network_sha256 != read_network(artifact).sha256:
+            return f'{engine.name} was built from another network than {artifact.name}'
+        return ''
 
     def build_plan(self, artifact: Path, spec: ModelSpec, options: CompileOptions) -> BuildPlan:
         """Say how a build would be done; errors as in ``build_engine``, as far as they show."""

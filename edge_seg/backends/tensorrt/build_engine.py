@@ -18,6 +18,7 @@ from edge_seg.backends.tensorrt.build_graph import (
 )
 from edge_seg.backends.tensorrt.build_monitor import make_monitor, ProgressBook
 from edge_seg.backends.tensorrt.build_plan import BuildPlan, plan_build
+from edge_seg.backends.tensorrt.build_precision import conversion
 from edge_seg.backends.tensorrt.build_tools import make_builder
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
 from edge_seg.backends.tensorrt.engine_file import EngineFile
@@ -26,6 +27,7 @@ from edge_seg.backends.tensorrt.owner import OwnerThread
 from edge_seg.backends.tensorrt.plan_header import read_plan_header
 from edge_seg.backends.tensorrt.precision import check_precision, UNKNOWN
 from edge_seg.backends.tensorrt.sdk import load_sdk, Sdk
+from edge_seg.backends.tensorrt.trusted_file import check_place
 from edge_seg.core.values import ModelSpec
 from edge_seg.errors import CompileFailed
 
@@ -54,6 +56,7 @@ def build_engine(
     """
     sdk = load_sdk()
     plan = plan_build(sdk, artifact, spec, options)
+    check_place(out_path)  # from where the engine would be refused: better now than after minutes
     book = ProgressBook(on_progress)
     layer = choose_layer(plan.limits.options.cuda)
     owner = OwnerThread('engine-build')
@@ -72,13 +75,18 @@ def build_engine(
 
 
 def _effective(plan: BuildPlan, built: _Built, wanted: str) -> str:
-    """Give what the engine itself says it computes in; what was asked for where it is silent."""
-    if built.precision == UNKNOWN:
-        return plan.limits.precision.effective
-    if plan.limits.precision.effective == 'mixed':
+    """Give what the engine itself says it computes in.
+
+    Where it is silent, the types of the file hold, unless a flag left the choice to TensorRT.
+    """
+    planned, file = plan.limits.precision, plan.network.path
+    if planned.effective == 'mixed':
         return 'mixed'
-    check_precision(wanted, built.precision, plan.network.path.name)
-    return built.precision
+    told = built.precision
+    if told == UNKNOWN and not planned.flags:
+        told = planned.effective
+    check_precision(wanted, told, file.name, remedy=conversion(wanted, file))
+    return told
 
 
 def _serialised(sdk: Sdk, plan: BuildPlan, book: ProgressBook) -> tuple[bytes, tuple[str, ...]]:

@@ -7,6 +7,7 @@ import shlex
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.driver import DeviceInfo
+from edge_seg.backends.tensorrt.engine_key import EngineKey, NO_TF32
 from edge_seg.backends.tensorrt.options import CudaLayer, run_options
 from edge_seg.backends.tensorrt.translate import BUILD_COMMAND
 from edge_seg.errors import CompileFailed
@@ -40,6 +41,30 @@ class BuildOptions:
     dla_core: int = -1
     timing_cache: Path | None = None
     cuda: CudaLayer = 'auto'
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether all that changes an engine is left at its default."""
+        return replace(self, timing_cache=None, cuda='auto') == BuildOptions()
+
+    def unmet_by(self, key: EngineKey) -> str:
+        """Say which settings an engine with this key does not meet; '' for none.
+
+        One left at its default takes the engine as it is, but for the accelerator: an engine runs
+        on the one that it was built for.
+        """
+        pairs: list[tuple[str, object, object]] = [('DLA core', self.dla_core, key.dla_core)]
+        if self.precision != 'auto':
+            pairs.append(('precision', self.precision, key.precision))
+        if self.precision == 'fp32':
+            pairs.append(('TF32', 'off', 'off' if NO_TF32 in key.compatibility else 'on'))
+        if self.workspace_mib:
+            pairs.append(('workspace MiB', self.workspace_mib, key.workspace_bytes // _MIB))
+        if self.optimisation_level != DEFAULT_LEVEL:
+            pairs.append(('level', self.optimisation_level, key.optimisation_level))
+        return '; '.join(
+            f'{what} {own}, asked for is {wanted}' for what, wanted, own in pairs if wanted != own
+        )
 
     def workspace_bytes(self, device: DeviceInfo) -> int:
         """Give the limit for a GPU."""
@@ -79,6 +104,8 @@ def command_line(identity: str, options: CompileOptions) -> str:
         words += ['--opt-level', str(wanted.optimisation_level)]
     if wanted.dla_core >= 0:
         words += ['--dla-core', str(wanted.dla_core)]
+    if wanted.cuda != 'auto':
+        words += ['--cuda', wanted.cuda]
     _, _, index = options.device.partition('.')
     if index:
         words += ['--device', index]

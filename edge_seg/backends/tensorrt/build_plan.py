@@ -11,7 +11,7 @@ from edge_seg.backends.tensorrt.build_options import build_options
 from edge_seg.backends.tensorrt.build_precision import plan_precision
 from edge_seg.backends.tensorrt.build_trtexec import trtexec_lines, TrtexecLines
 from edge_seg.backends.tensorrt.driver import DeviceInfo, DriverRefused, read_devices
-from edge_seg.backends.tensorrt.engine_key import built_for, EngineKey
+from edge_seg.backends.tensorrt.engine_key import built_for, EngineKey, NO_TF32
 from edge_seg.backends.tensorrt.fitting import EngineTensor, fit_input, Shape
 from edge_seg.backends.tensorrt.options import pick_device
 from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, Sdk
@@ -71,7 +71,7 @@ def plan_build(sdk: Sdk, artifact: Path, spec: ModelSpec, options: CompileOption
         () if pinned is None else (f'{pinned[0]}:{pinned[1]}',),
         limits.workspace_bytes,
         wanted.optimisation_level,
-        () if precision.tf32 else ('no_tf32',),
+        () if precision.tf32 else (NO_TF32,),
         wanted.dla_core,
     )
     return BuildPlan(network, spec, device, limits, pinned, key)

@@ -6,6 +6,7 @@ Older ones can lower an fp32 network by a flag. Nothing here ever falls back to 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge_seg.backends.tensorrt.build_network import NetworkFacts
 from edge_seg.errors import CompileFailed
@@ -67,12 +68,19 @@ def plan_precision(
         raise CompileFailed(
             f'{network.path.name} is not quantised',
             expected='Q/DQ nodes in the file: TensorRT 11 has no calibration any more',
-            remedy=_QUANTISE,
+            remedy=conversion(target, network.path),
         )
     flag = _FLAGS.get(target, '')
     if network.precision == 'fp32' and flag and has(flag):
         return PrecisionPlan(target, flags=(flag,))
     raise _refused(target, network)
+
+
+def conversion(wanted: str, file: Path) -> str:
+    """Say how a file is made that computes in a precision by its own types."""
+    if wanted == 'int8':
+        return _QUANTISE
+    return _AUTOCAST.format(file=file.name, stem=file.stem, wanted=wanted)
 
 
 def _as_typed(
@@ -107,7 +115,7 @@ def _refused(target: str, network: NetworkFacts) -> CompileFailed:
         return CompileFailed(
             f'{file.name} is fp32 and this TensorRT cannot lower it to {target}',
             expected=f'a file in {target}',
-            remedy=_AUTOCAST.format(file=file.name, stem=file.stem, wanted=target),
+            remedy=conversion(target, file),
         )
     return CompileFailed(
         f'{file.name} computes in {network.precision}',

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_seg.backends.tensorrt.engine_key import BuiltFor, EngineRecord, read_record
 from edge_seg.backends.tensorrt.plan_header import PlanHeader, read_plan_header
 from edge_seg.backends.tensorrt.trusted_file import read_trusted
-from edge_seg.errors import PrebuiltUnusable
+from edge_seg.errors import CompileFailed, PrebuiltUnusable
 
 logger = logging.getLogger(__name__)
 
@@ -68,3 +68,27 @@ def check_machine(engine: EngineFile, here: BuiltFor, *, remedy: str) -> None:
     difference = engine.record.key.machine.difference(here)
     if difference:
         raise PrebuiltUnusable(f'{engine.name} was built for {difference}', remedy=remedy)
+
+
+def check_core(engine: EngineFile, core: int, *, remedy: str) -> None:
+    """Refuse an engine whose record names another DLA core than the one it is loaded for.
+
+    Args:
+        engine: read from disk.
+        core: deep learning accelerator asked for; -1 for none.
+        remedy: for the message.
+
+    Raises:
+        CompileFailed: it was built for another one.
+    """
+    if engine.record is None or engine.record.key.dla_core == core:
+        return
+    raise CompileFailed(
+        f'{engine.name} was built for {_core_name(engine.record.key.dla_core)}',
+        expected=_core_name(core),
+        remedy=f'set tensorrt_dla_core: {engine.record.key.dla_core}, or {remedy}',
+    )
+
+
+def _core_name(core: int) -> str:
+    return 'the GPU' if core < 0 else f'DLA core {core}'

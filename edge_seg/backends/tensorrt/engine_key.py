@@ -11,6 +11,8 @@ from edge_seg.backends.tensorrt.trusted_file import read_trusted
 from edge_seg.errors import PrebuiltUnusable
 
 RECORD_SUFFIX = '.json'
+NO_TF32 = 'no_tf32'
+"""Among the compatibility flags: fp32 is computed in full."""
 _MAX_RECORD_BYTES = 1 << 20
 
 
@@ -35,7 +37,7 @@ class BuiltFor:
     def difference(self, other: 'BuiltFor') -> str:
         """Say what the machine ``other`` lacks to run this engine; '' for nothing.
 
-        A newer driver is fine: CUDA is compatible upwards.
+        A newer driver is fine, CUDA is compatible upwards; an older one may lack what it needs.
         """
         pairs = (
             ('TensorRT', self.tensorrt, other.tensorrt),
@@ -44,7 +46,13 @@ class BuiltFor:
             ('multiprocessors', str(self.sm_count), str(other.sm_count)),
         )
         differing = [f'{what} {own}, here is {here}' for what, own, here in pairs if own != here]
+        if _numbers(other.cuda) < _numbers(self.cuda):
+            differing.append(f'a driver of CUDA {self.cuda}, here is one of {other.cuda}')
         return '; '.join(differing)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split('.') if part.isdecimal())
 
 
 def built_for(device: DeviceInfo, tensorrt: str) -> BuiltFor:

@@ -37,7 +37,9 @@ def inspect_layers(
 
 
 def _layers(sdk: Sdk, request: EngineRequest) -> tuple[LayerTime, ...]:
-    engine = LoadedEngine(sdk, request.file, dla_core=request.options.dla_core)
+    engine = LoadedEngine(
+        sdk, request.file, model=request.model, dla_core=request.options.dla_core
+    )
     try:
         return engine.layers
     finally:

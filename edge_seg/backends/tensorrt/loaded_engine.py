@@ -8,7 +8,7 @@ from edge_seg.backends.tensorrt.engine_io import activation_bytes, read_tensors
 from edge_seg.backends.tensorrt.fitting import EngineTensor, InputFit, Shape
 from edge_seg.backends.tensorrt.precision import engine_precision, layer_information, layers_of
 from edge_seg.backends.tensorrt.sdk import Sdk, start_runtime
-from edge_seg.backends.tensorrt.translate import explain, REBUILD, version_mismatch
+from edge_seg.backends.tensorrt.translate import ANY_MODEL, explain, rebuild, version_mismatch
 from edge_seg.errors import BackendUnavailable, CompileFailed, InferenceFailed, PrebuiltUnusable
 
 RAISED = (RuntimeError, TypeError, ValueError, MemoryError)
@@ -23,16 +23,29 @@ class LoadedEngine:
     Args:
         sdk: TensorRT.
         file: the engine.
+        model: name@version, for messages.
         dla_core: deep learning accelerator to load it for; -1 for none.
+        scarce: so little memory is free that a refusal may be for want of it, which TensorRT
+            tells only in words.
 
     Raises:
         BackendUnavailable: TensorRT does not start, or there is no such DLA core.
-        CompileFailed: the engine does not load.
+        PrebuiltUnusable: the engine does not load, and memory is not to blame.
+        CompileFailed: the engine does not load just now.
     """
 
-    def __init__(self, sdk: Sdk, file: EngineFile, *, dla_core: int = -1) -> None:
+    def __init__(
+        self,
+        sdk: Sdk,
+        file: EngineFile,
+        *,
+        model: str = ANY_MODEL,
+        dla_core: int = -1,
+        scarce: bool = False,
+    ) -> None:
         self._sdk = sdk
         self._file = file.name
+        self._model = model
         self._engine: Any = None
         self._context: Any = None
         self._runtime: Any = start_runtime(sdk)
@@ -45,7 +58,7 @@ class LoadedEngine:
         except RAISED as error:
             self._refuse('cannot be loaded', mark, str(error))
         if self._engine is None:
-            self._refuse_to_load(file, mark)
+            self._refuse_to_load(file, mark, scarce=scarce)
 
     @property
     def tensors(self) -> tuple[EngineTensor, ...]:
@@ -120,7 +133,7 @@ class LoadedEngine:
         """
         mark = self._sdk.ring.mark()
         if not self._context.execute_async_v3(stream):
-            why = explain(self._sdk.ring.since(mark))
+            why = explain(self._sdk.ring.since(mark), model=self._model)
             raise InferenceFailed(f'TensorRT refused the frame: {why.met}', remedy=why.remedy)
 
     def close(self) -> None:
@@ -139,19 +152,26 @@ class LoadedEngine:
             )
         self._runtime.DLA_core = core
 
-    def _refuse_to_load(self, file: EngineFile, mark: int) -> NoReturn:
+    def _refuse_to_load(self, file: EngineFile, mark: int, *, scarce: bool) -> NoReturn:
         here = self._sdk.parsed_version
         if file.header.version != here:
             told = ' | '.join(self._sdk.ring.since(mark)) or 'nothing'
-            why = version_mismatch(file.name, file.header.version, str(here))
-            raise PrebuiltUnusable(f'{why.met} (TensorRT says: {told})', remedy=why.remedy)
-        why = explain(self._sdk.ring.since(mark))
+            met = version_mismatch(file.name, file.header.version, str(here))
+            raise PrebuiltUnusable(f'{met} (TensorRT says: {told})', remedy=rebuild(self._model))
+        why = explain(self._sdk.ring.since(mark), model=self._model)
+        if scarce:
+            raise CompileFailed(
+                f'{file.name} cannot be loaded while little memory is free: {why.met}',
+                remedy=why.remedy
+                or f'free some; if it persists, remove it and {rebuild(self._model)}',
+            )
         raise PrebuiltUnusable(
-            f'{file.name} cannot be loaded: {why.met}', remedy=why.remedy or REBUILD
+            f'{file.name} cannot be loaded: {why.met}', remedy=why.remedy or rebuild(self._model)
         )
 
     def _refuse(self, what: str, mark: int, *more: str) -> NoReturn:
-        why = explain((*self._sdk.ring.since(mark), *more))
+        why = explain((*self._sdk.ring.since(mark), *more), model=self._model)
         raise CompileFailed(
-            f'{self._file} {what}: {why.met}', remedy=why.remedy or f'if it persists, {REBUILD}'
+            f'{self._file} {what}: {why.met}',
+            remedy=why.remedy or f'if it persists, {rebuild(self._model)}',
         )

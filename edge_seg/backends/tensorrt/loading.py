@@ -6,7 +6,12 @@ from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.compiled import TensorRtModel
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer
 from edge_seg.backends.tensorrt.driver import DeviceInfo, DriverRefused, read_devices
-from edge_seg.backends.tensorrt.engine_file import check_machine, ENGINE_SUFFIXES, read_engine
+from edge_seg.backends.tensorrt.engine_file import (
+    check_core,
+    check_machine,
+    ENGINE_SUFFIXES,
+    read_engine,
+)
 from edge_seg.backends.tensorrt.engine_key import built_for
 from edge_seg.backends.tensorrt.options import pick_device, run_options
 from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, load_sdk, Sdk
@@ -47,6 +52,7 @@ def engine_request(
     file = read_engine(artifact)
     here = built_for(device, sdk.version)
     check_machine(file, here, remedy=f'build it here: {command}')
+    check_core(file, wanted.dla_core, remedy=f'build another: {command}')
     return sdk, layer, EngineRequest(file, spec, device, wanted, options.precision)
 
 

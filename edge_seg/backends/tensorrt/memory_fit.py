@@ -8,6 +8,9 @@ import psutil
 RESERVE_BYTES = 64 << 20
 """Left free: CUDA loads kernels lazily, and other programs draw on the same GPU."""
 
+AMPLE_BYTES = 512 << 20
+"""With so much beside an engine of twice its size, memory is no reason not to load."""
+
 
 class GpuMemory(NamedTuple):
     """Bytes, as ``cuMemGetInfo`` gives them; on Jetson it is the memory of the whole machine."""
@@ -56,6 +59,14 @@ def check_room(file: str, needs: dict[str, int], memory: GpuMemory) -> None:
         remedy='set swap: exclusive to unload the present model first (masks pause meanwhile), '
         'or take a smaller model',
     )
+
+
+def is_scarce(memory: GpuMemory, weights: int) -> bool:
+    """Whether loading weights of that many bytes may fail for want of memory, though they fit.
+
+    TensorRT and CUDA take more than the weights, by an amount that nobody tells beforehand.
+    """
+    return memory.free < 2 * weights + AMPLE_BYTES
 
 
 def _mib(size: int) -> int:

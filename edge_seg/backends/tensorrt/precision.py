@@ -68,13 +68,16 @@ def settled_precision(recorded: str, told: str, file: str) -> str:
     """Give the precision of an engine from its record, which must agree with what it tells.
 
     Args:
-        recorded: by the builder, who knows when a network is of mixed types.
+        recorded: by the builder, who knows when a network is of mixed types; 'unknown' when a
+            flag left the choice to TensorRT and the engine did not tell what came of it.
         told: by the engine itself; 'unknown' when it tells nothing.
         file: file name, for the message.
 
     Raises:
         PrebuiltUnusable: they contradict each other.
     """
+    if recorded == UNKNOWN:
+        return told
     if told in (UNKNOWN, recorded) or recorded == 'mixed':
         return recorded
     raise PrebuiltUnusable(
@@ -83,15 +86,21 @@ def settled_precision(recorded: str, told: str, file: str) -> str:
     )
 
 
-def check_precision(wanted: str, effective: str, file: str) -> None:
+def check_precision(wanted: str, effective: str, file: str, *, remedy: str = '') -> None:
     """Refuse an engine that does not compute in the precision that was named.
+
+    Args:
+        wanted: 'auto', or the precision that is met or refused.
+        effective: what the engine computes in; 'unknown' when nobody tells.
+        file: file name, for the message.
+        remedy: what to do; '' = build another one.
 
     Raises:
         CompileFailed: it computes in another one, or does not say.
     """
     if wanted in ('auto', effective):
         return
-    remedy = f'build it with --precision {wanted}, or set precision: auto'
+    remedy = remedy or f'build it with --precision {wanted}, or set precision: auto'
     if effective == UNKNOWN:
         raise CompileFailed(
             f'{file} does not say in which precision it computes', expected=wanted, remedy=remedy

@@ -22,13 +22,13 @@ from edge_seg.backends.tensorrt.fitting import (
 )
 from edge_seg.backends.tensorrt.image_input import ImageInput
 from edge_seg.backends.tensorrt.loaded_engine import LoadedEngine
-from edge_seg.backends.tensorrt.memory_fit import check_room, usable
+from edge_seg.backends.tensorrt.memory_fit import check_room, GpuMemory, is_scarce, usable
 from edge_seg.backends.tensorrt.options import RunOptions
 from edge_seg.backends.tensorrt.owner import release_locals
 from edge_seg.backends.tensorrt.precision import check_precision, settled_precision
 from edge_seg.backends.tensorrt.preprocess_kernel import KernelProgram
 from edge_seg.backends.tensorrt.sdk import Sdk
-from edge_seg.backends.tensorrt.translate import explain, REBUILD
+from edge_seg.backends.tensorrt.translate import explain, rebuild
 from edge_seg.core.geometry import GeometryPlan
 from edge_seg.core.values import AnyArray, ColorOrder, ModelSpec, TensorSpec, UInt8Array
 from edge_seg.errors import CompileFailed, IncompatibleModel, InferenceFailed
@@ -56,6 +56,11 @@ class EngineRequest:
     device: DeviceInfo
     options: RunOptions
     precision: str
+
+    @property
+    def model(self) -> str:
+        """Name and version as operators write them."""
+        return f'{self.spec.name}@{self.spec.version}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +103,10 @@ class EngineSession:
             self.description = self._open(sdk, request)
         except CudaFailed as error:
             self._abandon(error)
-            why = explain([str(error)])
+            model = request.model
+            why = explain([str(error)], model=model)
             raise CompileFailed(
-                f'{self._file} cannot be loaded: {why.met}', remedy=why.remedy or REBUILD
+                f'{self._file} cannot be loaded: {why.met}', remedy=why.remedy or rebuild(model)
             ) from error
         except BaseException as error:
             self._abandon(error)
@@ -180,7 +186,13 @@ class EngineSession:
     def _open(self, sdk: Sdk, request: EngineRequest) -> EngineDescription:
         file, options = request.file, request.options
         self._check_room({'weights': len(file.blob)})
-        engine = self._engine = LoadedEngine(sdk, file, dla_core=options.dla_core)
+        engine = self._engine = LoadedEngine(
+            sdk,
+            file,
+            model=request.model,
+            dla_core=options.dla_core,
+            scarce=is_scarce(self._free(), len(file.blob)),
+        )
         precision = engine.precision
         if file.record is not None:
             precision = settled_precision(file.record.key.precision, precision, file.name)
@@ -197,11 +209,9 @@ class EngineSession:
         )
         self._allocate(engine, plans, (fit.spec, output.spec))
         self._event = self._cuda.event()
-        core = '' if options.dla_core < 0 else f' with DLA core {options.dla_core}'
         report = CompileReport(
-            'tensorrt', sdk.version, f'{request.device}{core}', precision,
-            fit.fused + output.fused,
-        )  # fmt: skip
+            'tensorrt', sdk.version, _place(request), precision, fit.fused + output.fused
+        )
         return EngineDescription(fit, output, report)
 
     def _allocate(
@@ -211,7 +221,8 @@ class EngineSession:
         shared: tuple[TensorSpec, TensorSpec],
     ) -> None:
         """Make memory for every tensor; the host reaches two of them: ``shared``."""
-        self._check_room({'inputs and outputs': sum(plan.nbytes for plan in plans)})
+        copies = 2 if self._integrated and not self._mapped else 1  # the host's are there too
+        self._check_room({'inputs and outputs': copies * sum(plan.nbytes for plan in plans)})
         dtypes = {spec.name: spec.dtype for spec in shared}
         ports: dict[str, Port] = {}
         for plan in plans:
@@ -225,8 +236,10 @@ class EngineSession:
         self._image, self._answer = (ports[spec.name] for spec in shared)
 
     def _check_room(self, needs: dict[str, int]) -> None:
-        memory = usable(self._cuda.memory(), integrated=self._integrated)
-        check_room(self._file, needs, memory)
+        check_room(self._file, needs, self._free())
+
+    def _free(self) -> GpuMemory:
+        return usable(self._cuda.memory(), integrated=self._integrated)
 
     def _enqueue(self) -> None:
         self._image.upload(self._running)
@@ -263,6 +276,15 @@ class EngineSession:
         except CudaFailed as error:
             # As text: a log handler that keeps the exception would keep GPU objects alive.
             logger.warning('%s: the GPU does not come to rest: %s', self._file, str(error))
+
+
+def _place(request: EngineRequest) -> str:
+    """Say where the engine runs; only its record tells whether it uses an accelerator."""
+    core = request.options.dla_core
+    if core < 0:
+        return str(request.device)
+    doubt = '' if request.file.record else ', if the engine was built for one'
+    return f'{request.device} with DLA core {core}{doubt}'
 
 
 def _plan(tensor: EngineTensor, engine: LoadedEngine, file: str) -> PortPlan:

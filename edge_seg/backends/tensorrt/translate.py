@@ -9,6 +9,19 @@ from typing import NamedTuple
 
 from edge_seg.backends.tensorrt.plan_header import TensorRtVersion
 
+BUILD_COMMAND = 'edge_seg model build-engine'
+ANY_MODEL = 'MODEL'
+"""In a command line where nobody knows which."""
+
+
+def rebuild(model: str) -> str:
+    """Say how an engine is built where it will run.
+
+    Args:
+        model: name@version.
+    """
+    return f'build it here: {BUILD_COMMAND} {model}'
+
 
 class Explanation(NamedTuple):
     """A failure in plain words; ``remedy`` may be ''."""
@@ -17,23 +30,22 @@ class Explanation(NamedTuple):
     remedy: str = ''
 
 
-BUILD_COMMAND = 'edge_seg model build-engine'
-REBUILD = f'build it here: {BUILD_COMMAND} MODEL'
+_REBUILD = rebuild('{model}')
 _KNOWN = (
     (
         'Version tag does not match',
-        Explanation('the engine was built by another TensorRT', REBUILD),
+        Explanation('the engine was built by another TensorRT', _REBUILD),
     ),
     (
         r'expecting compute (?P<built>[\d.]+) got compute (?P<here>[\d.]+)',
         Explanation(
             'the engine was built for a GPU of compute capability {built}, this one has {here}',
-            REBUILD,
+            _REBUILD,
         ),
     ),
     (
         'incompatible device',
-        Explanation('the engine was built for another GPU', REBUILD),
+        Explanation('the engine was built for another GPU', _REBUILD),
     ),
     (
         r'CUDA initialization failure with error: (?P<code>\d+)',
@@ -53,7 +65,7 @@ _KNOWN = (
         'does not support UINT8 types for intermediate tensors',
         Explanation(
             'the network uses uint8 inside, which TensorRT takes only at inputs and outputs',
-            'run: edge_seg model fuse MODEL',
+            'run: edge_seg model fuse {model} --as VERSION',
         ),
     ),
     (
@@ -67,11 +79,12 @@ _KNOWN = (
 _MAX_LENGTH = 400
 
 
-def explain(messages: Sequence[str]) -> Explanation:
+def explain(messages: Sequence[str], *, model: str = ANY_MODEL) -> Explanation:
     """Explain a failure from what TensorRT logged.
 
     Args:
         messages: TensorRT's errors, oldest first; or the text of an exception.
+        model: name@version, for commands.
 
     Returns:
         The first known explanation, TensorRT's own words behind it in brackets; its own words
@@ -83,10 +96,10 @@ def explain(messages: Sequence[str]) -> Explanation:
         match = re.search(pattern, text)
         if match is not None:
             met = known.met.format(**match.groupdict())
-            return Explanation(f'{met} (TensorRT: {quoted})', known.remedy)
+            return Explanation(f'{met} (TensorRT: {quoted})', known.remedy.format(model=model))
     return Explanation(quoted or 'TensorRT gave no reason')
 
 
-def version_mismatch(file: str, built: TensorRtVersion, here: str) -> Explanation:
+def version_mismatch(file: str, built: TensorRtVersion, here: str) -> str:
     """Word an engine of another TensorRT; both versions come from us, not from TensorRT."""
-    return Explanation(f'{file} was built by TensorRT {built}, here is {here}', REBUILD)
+    return f'{file} was built by TensorRT {built}, here is {here}'

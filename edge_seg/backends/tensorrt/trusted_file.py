@@ -26,12 +26,8 @@ def read_trusted(path: Path, *, limit: int = -1) -> bytes:
         PrebuiltUnusable: it cannot be read.
         CompileFailed: others can write it, or could have put another in its place.
     """
-    given = path.absolute()
-    real = given.resolve()
-    for place in dict.fromkeys((given, real)):
-        _check_folder(place.parent)
-        for folder in place.parent.parents:
-            _check_ancestor(folder)
+    check_place(path)
+    real = path.absolute().resolve()
     try:
         handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -47,6 +43,19 @@ def read_trusted(path: Path, *, limit: int = -1) -> bytes:
             return file.read(limit)
     finally:
         os.close(handle)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where others could exchange a file; there need not be one yet.
+
+    Raises:
+        CompileFailed: others can write to its folder, or to one further up.
+    """
+    given = path.absolute()
+    for place in dict.fromkeys((given, given.resolve())):
+        _check_folder(place.parent)
+        for folder in place.parent.parents:
+            _check_ancestor(folder)
 
 
 def _check_folder(folder: Path) -> None:

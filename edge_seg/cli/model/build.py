@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+import os
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ from edge_seg.backends.tensorrt.engine_key import read_record, record_path
 from edge_seg.cli.model.engine import publish_engine, take_engine
 from edge_seg.cli.view import in_bytes, json_option, show_json, show_pairs, stores_option
 from edge_seg.core.values import ArtifactFormat
-from edge_seg.errors import BackendUnavailable
+from edge_seg.errors import BackendUnavailable, StoreError
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.reference import is_version
@@ -63,6 +64,13 @@ class Place:
 @click.option('--dla-core', type=click.IntRange(0), help='Build for this accelerator.')
 @click.option('--timing-cache', type=click.Path(path_type=Path), help='Makes later builds faster.')
 @click.option('--device', type=click.IntRange(0), help='Ordinal of the GPU.')
+@click.option(
+    '--cuda',
+    type=click.Choice(['auto', 'pycuda', 'cuda-bindings']),
+    default='auto',
+    show_default=True,
+    help='Python layer for CUDA; makes no difference to the engine.',
+)
 @click.option('--out', type=click.Path(path_type=Path, dir_okay=False), help='File to write.')
 @click.option('--publish-as', default='', help='Publish with the engine, as this version.')
 @click.option('--cache-dir', type=click.Path(path_type=Path), help='As the parameter of the node.')
@@ -83,9 +91,8 @@ def build_engine(
     serves. Without --out and --publish-as the engine goes into the cache where the node with the
     same precision looks for it. Ctrl-C cancels.
     """
-    if publish_as and not is_version(publish_as):
-        raise click.BadParameter(f'{publish_as!r} is neither an integer nor MAJOR.MINOR.PATCH')
     package = stores.resolve(model)
+    _check_place(stores.own, package, Place(out, publish_as))
     verify_artifacts(package)
     options = _compile_options(settings)
     artifact = package.artifact_for([ArtifactFormat.ONNX])
@@ -104,6 +111,21 @@ def build_engine(
     return 0
 
 
+def _check_place(store: ModelStore, package: ModelPackage, place: Place) -> None:
+    """Refuse before the build, which takes minutes, what could not be put where it is to go."""
+    if place.version and not is_version(place.version):
+        raise click.BadParameter(f'{place.version!r} is neither an integer nor MAJOR.MINOR.PATCH')
+    name = package.manifest.spec.name
+    if place.version and os.path.lexists(store.root / name / place.version):
+        raise StoreError(
+            f'{name}@{place.version} is in the store already',
+            expected='a new version: a published one never changes',
+        )
+    folder = None if place.out is None else place.out.absolute().parent
+    if folder is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise click.BadParameter(f'{folder} is no folder that this user can write to')
+
+
 def _backend() -> BuildsEngines:
     choice = choose('tensorrt', [ArtifactFormat.ONNX])
     return cast(BuildsEngines, choice.backend)
@@ -115,6 +137,7 @@ def _compile_options(settings: dict[str, Any]) -> CompileOptions:
         'opt_level': 'optimisation_level',
         'dla_core': 'dla_core',
         'timing_cache': 'timing_cache',
+        'cuda': 'cuda',
     }
     extra = tuple(
         (name, str(settings[option]))

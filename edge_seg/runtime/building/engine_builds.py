@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 import logging
 from pathlib import Path
+import shlex
 import threading
 from typing import Literal
 
@@ -75,7 +76,7 @@ class EngineBuilds:
             raise NotBuilt(
                 f'{package.identity} has no {backend.name} engine for this machine ({problem}), '
                 'and building takes minutes',
-                remedy=f'run once: {backend.build_command(package.identity, options)}; '
+                remedy=f'run once: {_command(package, backend, options, entry)}; '
                 'or set build: on_demand',
             )
         with self.cache.building(entry, cancelled=self.cancelled):
@@ -89,7 +90,7 @@ class EngineBuilds:
         return entry
 
     def published(self, package: ModelPackage, backend: EngineBuilding, engine: Path) -> Path:
-        """Give the engine that a model came with, or one for this machine when it is for another.
+        """Give the engine that a model came with, or one as asked for when it is another.
 
         Raises:
             BackendUnavailable, CompileFailed, IncompatibleModel, StoreError: as ``engine``.
@@ -97,11 +98,15 @@ class EngineBuilds:
         network = package.manifest.artifact(ArtifactFormat.ONNX)
         if network is None:
             return engine
-        foreign = backend.foreign(engine, self.options.for_backend(backend.name))
-        if not foreign:
+        source = package.path_of(network.main)
+        mismatch = backend.mismatch(engine, source, self.options.for_backend(backend.name))
+        if not mismatch:
             return engine
-        logger.info('the engine of %s is for another machine: %s', package.identity, foreign)
-        return self.engine(package, backend, package.path_of(network.main))
+        logger.info('the engine that %s came with is passed over: %s', package.identity, mismatch)
+        try:
+            return self.engine(package, backend, source)
+        except NotBuilt as missing:
+            raise NotBuilt(f'{missing.met}; {mismatch}', remedy=missing.remedy) from None
 
     def _check_built(self, backend: EngineBuilding, entry: Path, parts: tuple[str, ...]) -> None:
         """Refuse what a child built from something else than was verified here."""
@@ -129,3 +134,17 @@ class EngineBuilds:
             cancelled=self.cancelled,
             on_build=self.on_build,
         )
+
+
+def _command(
+    package: ModelPackage, backend: EngineBuilding, options: CompileOptions, entry: Path
+) -> str:
+    """Give the command that builds this model into this cache, whoever's defaults apply."""
+    spec, store = package.manifest.spec, package.path.absolute().parents[1]
+    places = ['--cache-dir', str(entry.absolute().parent)]
+    if package.path.absolute() != store / spec.name / spec.version:
+        model = str(package.path.absolute())  # it lies in no store
+    else:
+        model = package.identity
+        places += ['--store', str(store)]
+    return f'{backend.build_command(model, options)} {shlex.join(places)}'

@@ -290,6 +290,8 @@ def test_a_command_is_given_that_builds_the_same(building: FakeMachine) -> None:
         'edge_seg model build-engine floor@2 --precision fp16 --workspace 512 --opt-level 4 '
         '--dla-core 0 --device 1'
     )
+    named = Builds().build_command('floor@2', options(cuda='cuda-bindings'))
+    assert named == 'edge_seg model build-engine floor@2 --cuda cuda-bindings'
     assert Builds().build_command('floor@2', options()) == 'edge_seg model build-engine floor@2'
 
 

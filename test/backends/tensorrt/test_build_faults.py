@@ -166,11 +166,12 @@ def test_an_engine_is_known_by_its_record(building: FakeMachine) -> None:
     parts = builder.build_key_parts(network, MODEL.spec, CompileOptions(extra=timings))
     assert builder.entry_problem(engine, parts) == ''
     assert 'another network' in builder.entry_problem(engine, ('any',))
-    assert builder.foreign(engine, wanted) == ''
+    assert builder.mismatch(engine, network, wanted) == ''
     building.devices(replace(ORIN, name='Xavier'))
-    assert builder.foreign(engine, wanted) == 'GPU Orin, here is Xavier'
+    said = 'net.plan was built for GPU Orin, here is Xavier'
+    assert builder.mismatch(engine, network, wanted) == said
     record_path(engine).unlink()
-    assert builder.foreign(engine, wanted) == ''
+    assert builder.mismatch(engine, network, wanted) == ''
     assert 'has no record' in builder.entry_problem(engine, parts)
 
 
@@ -224,3 +225,37 @@ def test_a_build_is_cancelled_in_its_middle_where_tensorrt_asks(
     with pytest.raises(CompileFailed, match='was cancelled'):
         build_on()
     assert not engine.exists()
+
+
+def test_what_an_engine_does_not_tell_is_unknown_where_a_flag_left_the_choice(
+    building: FakeMachine,
+) -> None:
+    building.gpu.fail_always = {'create_engine_inspector'}
+    plain, out = TinyModel(), building.folder / 'net.plan'
+    network = plain.save(building.folder / 'net.onnx')
+    half = CompileOptions(precision='fp16')
+    if not building.version.startswith('11'):
+        with pytest.raises(CompileFailed, match='does not say in which precision') as caught:
+            BuildsEngines().build(network, plain.spec, half, out)
+        assert 'modelopt.onnx.autocast --onnx_path net.onnx' in caught.value.remedy
+        assert not out.exists()
+    # A network whose types TensorRT keeps computes in them, whether the engine tells or not.
+    typed = TinyModel(input_dtype='float16')
+    network = typed.save(building.folder / 'half.onnx')
+    report = BuildsEngines().build(network, typed.spec, CompileOptions(), out)
+    keeps = building.version.split('.')[0] != '8'
+    assert report.precision == ('fp16' if keeps else 'unknown')
+    served = building.backend.compile_model(out, typed.spec, CompileOptions())
+    assert served.report.precision == report.precision
+    served.close()
+
+
+def test_a_place_that_others_can_write_to_is_refused_before_the_build(
+    building: FakeMachine,
+) -> None:
+    building.folder.chmod(0o777)
+    with pytest.raises(CompileFailed, match='writable by others') as caught:
+        build(building)
+    assert 'chmod go-w' in caught.value.remedy
+    assert building.gpu.calls == []
+    building.folder.chmod(0o700)

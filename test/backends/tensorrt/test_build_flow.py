@@ -24,6 +24,7 @@ from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOption
 from edge_seg.runtime.parameters.settings import SegmentationSettings
 from fake_machine import FakeMachine, ORIN
 from kernel_on_host import fake_nvcc
+import onnx
 import psutil
 import pytest
 from tiny_models import TinyModel
@@ -74,6 +75,13 @@ def test_an_engine_is_built_only_when_it_may_be_and_found_afterwards(
             package, on_stage=lambda stage: None
         )
     assert caught.value.stage is LoadStage.BUILD
+    places = f'--cache-dir {tmp_path / "cache"} --store {tmp_path / "store"}'
+    assert f'build-engine tiny@1 {places}' in str(caught.value)
+    with pytest.raises(ModelRejected) as caught:
+        CandidateFactory(LayeredStore(store), options, forbidden).prepare(
+            store.resolve(str(tmp_path / 'tiny')), on_stage=lambda stage: None
+        )
+    assert f'build-engine {tmp_path / "tiny"} --cache-dir' in str(caught.value)
     for builder in (permitted, forbidden):  # built once, then found
         factory = CandidateFactory(LayeredStore(store), options, builder)
         prepared = factory.prepare(package, on_stage=lambda stage: None)
@@ -157,6 +165,21 @@ def test_an_engine_that_does_not_fit_now_is_kept_and_loads_later(
     assert node.builds == []
     machine.gpu.free = free
     assert node.load()
+
+
+def test_an_engine_that_is_refused_while_memory_is_scarce_is_kept_and_loads_later(
+    node: Node, machine: FakeMachine
+) -> None:
+    free, machine.gpu.free = machine.gpu.free, 300 << 20
+    machine.gpu.fail_always = {'deserialize_cuda_engine'}
+    with pytest.raises(ModelRejected, match='while little memory is free') as caught:
+        node.load(mode='on_demand')
+    assert 'edge_seg model build-engine tiny@1' in str(caught.value)
+    assert node.builds == []
+    machine.gpu.fail_always = set()
+    machine.gpu.free = free
+    assert node.load()
+    assert not list(node.root.glob('*.bad'))
 
 
 def test_a_wish_that_cannot_be_met_costs_no_engine(node: Node, machine: FakeMachine) -> None:
@@ -309,6 +332,77 @@ def test_another_machine_builds_its_own_engine_from_the_network_beside_it(
         node.load('tiny@2')
     assert node.load('tiny@2', mode='on_demand')
     assert 'building' in node.builds
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'said'),
+    [
+        (CompileOptions(extra=(('optimisation_level', '5'),)), 'level 3, asked for is 5'),
+        (CompileOptions(extra=(('workspace_mib', '77'),)), 'workspace MiB 1024, asked for is 77'),
+        (CompileOptions(precision='fp32'), 'TF32 on, asked for is off'),
+    ],
+)
+def test_a_published_engine_that_is_not_as_asked_for_is_passed_over(
+    node: Node, wanted: CompileOptions, said: str
+) -> None:
+    published_engine(node)
+    with pytest.raises(ModelRejected, match='edge_seg model build-engine tiny@2') as caught:
+        node.load('tiny@2', wanted=wanted)
+    assert said in str(caught.value)
+    assert node.load('tiny@2', wanted=wanted, mode='on_demand')
+    assert 'building' in node.builds
+    assert node.load('tiny@2', wanted=wanted)  # the refusal is not met again
+
+
+def test_a_precision_that_a_published_engine_lacks_is_built(
+    node: Node, machine: FakeMachine
+) -> None:
+    published_engine(node)
+    half = CompileOptions(precision='fp16')
+    if machine.version.startswith('11'):
+        with pytest.raises(ModelRejected, match='cannot lower it to fp16'):
+            node.load('tiny@2', wanted=half, mode='on_demand')
+        return
+    with pytest.raises(ModelRejected, match='precision fp32, asked for is fp16') as caught:
+        node.load('tiny@2', wanted=half)
+    assert 'build-engine tiny@2 --precision fp16' in str(caught.value)
+    assert node.load('tiny@2', wanted=half, mode='on_demand') == 'fp16'
+    assert node.load('tiny@2', wanted=half) == 'fp16'
+    assert node.load('tiny@2') == 'fp32'
+
+
+def test_a_published_engine_of_another_network_is_passed_over(node: Node) -> None:
+    folder = published_engine(node)
+    manifest, network = folder / MANIFEST_NAME, folder / 'net.onnx'
+    proto = onnx.load(network)
+    old = hashlib.sha256(network.read_bytes()).hexdigest()
+    proto.graph.name = '?' * len(proto.graph.name)
+    network.write_bytes(proto.SerializeToString())
+    new = hashlib.sha256(network.read_bytes()).hexdigest()
+    manifest.write_text(manifest.read_text().replace(old, new))
+    with pytest.raises(ModelRejected, match=r'built from another network than net\.onnx'):
+        node.load('tiny@2')
+
+
+def test_a_published_engine_without_a_record_serves_unless_more_is_asked_for(node: Node) -> None:
+    package = node.store.resolve('tiny@1')
+    (entry,) = node.entries
+    folder = publish_engine(node.store, package, entry, '2').path
+    bare = folder.parents[2] / 'bare'
+    bare.mkdir()
+    manifest = package.manifest
+    (bare / 'net.onnx').write_bytes((folder / 'net.onnx').read_bytes())
+    (bare / 'tiny.plan').write_bytes(entry.read_bytes())
+    digest = hashlib.sha256(entry.read_bytes()).hexdigest()
+    file = ArtifactFile('tiny.plan', digest, entry.stat().st_size)
+    engine = Artifact(ArtifactFormat.TENSORRT_ENGINE, (file,))
+    spec = replace(manifest.spec, version='3')
+    made = replace(manifest, spec=spec, artifacts=(*manifest.artifacts, engine))
+    (bare / MANIFEST_NAME).write_bytes(dump_manifest(made))
+    node.store.publish(bare)
+    assert node.load('tiny@3') == 'fp32'
+    with pytest.raises(ModelRejected, match=r'tiny\.plan has no record of what it was built for'):
+        node.load('tiny@3', wanted=CompileOptions(precision='fp32'))
 
 
 def test_a_killed_builder_is_a_refusal_and_the_next_one_works(

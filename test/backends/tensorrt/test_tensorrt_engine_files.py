@@ -239,6 +239,7 @@ def test_an_unreadable_record_is_an_error(engine: Path) -> None:
         ({'device': 'RTX'}, 'GPU Orin, here is RTX'),
         ({'compute_capability': '8.9'}, 'compute capability 8.7, here is 8.9'),
         ({'sm_count': 8}, 'multiprocessors 16, here is 8'),
+        ({'cuda': '12.2'}, r'a driver of CUDA 12\.6, here is one of 12\.2'),
     ],
 )
 def test_an_engine_recorded_for_another_machine_is_refused(
@@ -328,3 +329,23 @@ def test_a_recorded_engine_of_another_machine_never_reaches_tensorrt(
     assert refusal.value.remedy == 'build it here: edge_seg model build-engine tiny@1'
     assert machine.gpu.calls == []
     assert 'tensorrt' in sys.modules
+
+
+def test_an_engine_recorded_for_another_accelerator_is_refused(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine, model = any_machine(), TinyModel()
+    engine = machine.engine(model)
+    record_beside(engine, replace(KEY, machine=built_for(ORIN, machine.version), dla_core=1))
+
+    def load(core: str) -> str:
+        wanted = CompileOptions(extra=(('dla_core', core),))
+        served = machine.backend.compile_model(engine, model.spec, wanted)
+        served.close()
+        return served.report.device
+
+    assert load('1').endswith('with DLA core 1')
+    with pytest.raises(CompileFailed, match='was built for DLA core 1; expected DLA core 0'):
+        load('0')
+    with pytest.raises(CompileFailed, match='expected the GPU; set tensorrt_dla_core: 1'):
+        load('-1')

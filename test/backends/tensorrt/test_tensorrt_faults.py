@@ -179,6 +179,26 @@ def test_a_hung_gpu_is_given_up(
     assert machine.settled() == []
 
 
+def test_a_load_that_hangs_is_given_up_and_closed_when_it_ends_after_all(
+    any_machine: Callable[..., FakeMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = any_machine()
+    monkeypatch.setattr(compiled_module, 'LOAD_TIMEOUT_S', 0.05)
+    monkeypatch.setattr(compiled_module, 'CLOSE_TIMEOUT_S', 0.05)
+    back, load = threading.Event(), machine.trt.Runtime.deserialize_cuda_engine
+
+    def hang(runtime: Any, blob: bytes) -> Any:
+        assert back.wait(30.0)
+        return load(runtime, blob)
+
+    monkeypatch.setattr(machine.trt.Runtime, 'deserialize_cuda_engine', hang)
+    with pytest.raises(CompileFailed, match=r'net\.plan cannot be loaded, the GPU hangs'):
+        machine.backend.compile_model(machine.engine(MODEL), MODEL.spec, options())
+    back.set()
+    machine.settle()
+    assert machine.settled() == []
+
+
 def test_two_models_must_fit_together(machine: FakeMachine) -> None:
     plan = plan_of(MODEL, machine.version)
     plan.activation = 900 << 20
@@ -209,7 +229,7 @@ def test_another_version_is_refused_with_both_versions(machine: FakeMachine) -> 
         machine.backend.compile_model(machine.engine(plan), MODEL.spec, options())
     assert f'net.plan was built by TensorRT 9.9.9, here is {machine.version}' in refusal.value.met
     assert 'Version tag does not match' in refusal.value.met
-    assert 'edge_seg model build-engine' in refusal.value.remedy
+    assert 'edge_seg model build-engine tiny@1' in refusal.value.remedy
 
 
 def test_another_gpu_is_refused_with_both_capabilities(machine: FakeMachine) -> None:
@@ -219,7 +239,7 @@ def test_another_gpu_is_refused_with_both_capabilities(machine: FakeMachine) -> 
         machine.backend.compile_model(machine.engine(plan), MODEL.spec, options())
     assert 'compute capability' in refusal.value.met
     assert '7.5' in refusal.value.met
-    assert 'edge_seg model build-engine' in refusal.value.remedy
+    assert 'edge_seg model build-engine tiny@1' in refusal.value.remedy
 
 
 def _changed(version: str, index: int, **changes: Any) -> Any:
@@ -311,7 +331,7 @@ def test_a_device_answers_to_its_names(machine: FakeMachine, device: str) -> Non
 def test_a_dla_core_is_used_or_refused(machine: FakeMachine) -> None:
     engine = machine.engine(MODEL)
     served = machine.backend.compile_model(engine, MODEL.spec, options(dla_core='1'))
-    assert served.report.device.endswith('with DLA core 1')
+    assert served.report.device.endswith('with DLA core 1, if the engine was built for one')
     served.close()
     with pytest.raises(BackendUnavailable, match='this device has 2 DLA cores'):
         machine.backend.compile_model(engine, MODEL.spec, options(dla_core='2'))

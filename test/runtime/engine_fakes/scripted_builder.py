@@ -32,8 +32,8 @@ class ScriptedBuilder:
         """Take every engine but one that says that it is foreign."""
         return 'it is foreign' if engine.read_bytes() == b'foreign' else ''
 
-    def foreign(self, engine: Path, options: CompileOptions) -> str:
-        """Take every engine for one of this machine."""
+    def mismatch(self, engine: Path, artifact: Path, options: CompileOptions) -> str:
+        """Take every engine for what is asked for."""
         return ''
 
     def build_command(self, identity: str, options: CompileOptions) -> str:
