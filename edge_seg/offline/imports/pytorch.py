@@ -6,10 +6,8 @@ The exporter that traces is used: the one that torch.export feeds needs the pack
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module, util
 import logging
 from pathlib import Path
-import sys
 from typing import Any
 import warnings
 import zipfile
@@ -17,6 +15,7 @@ import zipfile
 from edge_seg.backends.sdk import sdk_import
 from edge_seg.core.values import AnyArray
 from edge_seg.errors import CompileFailed, OptionInvalid, UnsupportedNetwork
+from edge_seg.offline.imports.factories import first_line, FOREIGN_ERRORS, is_factory, network_from
 from edge_seg.offline.imports.network import Wish
 import numpy as np
 
@@ -24,8 +23,6 @@ INSTALL_HINT = 'pip install torch'
 SUFFIXES = ('.pt2', '.pt', '.pth', '.ts')
 OPSET = 17
 INPUT = 'image'
-FOREIGN_ERRORS = (Exception, SystemExit)
-"""The user's own code, and the packages that it calls, may raise anything."""
 EXPORTED = ('archive_format', 'serialized_exported_program.json')
 """A file of torch.export.save holds one of these; the second up to PyTorch 2.7."""
 
@@ -41,12 +38,6 @@ class Sample:
 
     image: AnyArray
     outputs: Mapping[str, AnyArray]
-
-
-def is_factory(source: str) -> bool:
-    """Say whether a source is 'module:function' or 'file.py:function', not a file."""
-    module, colon, name = source.rpartition(':')
-    return bool(colon) and name.isidentifier() and bool(module) and not Path(source).exists()
 
 
 def export_onnx(source: str, target: Path, wish: Wish) -> Sample:
@@ -71,11 +62,11 @@ def export_onnx(source: str, target: Path, wish: Wish) -> Sample:
     with sdk_import('torch', INSTALL_HINT):
         import torch
     if is_factory(source):
-        network = _from_factory(torch, source)
+        network = network_from(source, torch)
         shape = None
     else:
         network, shape = _from_file(torch, Path(source))
-    shapes = _shapes(network, shape, wish)
+    shapes = _shapes(torch, network, shape, wish)
     scripted = isinstance(network, torch.jit.ScriptModule)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of the exporter, about its own future and our constants
@@ -89,47 +80,6 @@ def export_onnx(source: str, target: Path, wish: Wish) -> Sample:
     return Sample(image.numpy(), {name: value.numpy() for name, value in outputs.items()})
 
 
-def _from_factory(torch: Any, source: str) -> Any:
-    module_name, _, name = source.rpartition(':')
-    try:
-        module = _module(module_name)
-        factory = getattr(module, name)
-    except FOREIGN_ERRORS as error:
-        raise OptionInvalid(
-            f'{source} cannot be imported: {_first_line(error)}',
-            expected='package.module:function or path/file.py:function',
-        ) from error
-    try:
-        network = factory()
-    except FOREIGN_ERRORS as error:
-        raise CompileFailed(
-            f'{source}() fails: {type(error).__name__}: {_first_line(error)}',
-            expected='a function without arguments that returns a torch.nn.Module',
-        ) from error
-    if not isinstance(network, torch.nn.Module):
-        raise CompileFailed(
-            f'{source}() returns {type(network).__name__}', expected='a torch.nn.Module'
-        )
-    return network.eval().cpu()
-
-
-def _module(name: str) -> Any:
-    path = Path(name)
-    # As `python file.py` and `python -m` do; a console script does neither.
-    here = str(path.resolve().parent if path.suffix == '.py' else Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    if path.suffix != '.py':
-        return import_module(name)
-    spec = util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ImportError(f'there is no {path}')
-    module = util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
-
-
 def _from_file(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
     """Load a network; of one that torch.export wrote, the shape of its input too."""
     try:
@@ -137,7 +87,7 @@ def _from_file(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
             names = archive.namelist()
     except (OSError, zipfile.BadZipFile) as error:
         raise CompileFailed(
-            f'{path.name} is no file of PyTorch ({_first_line(error)})',
+            f'{path.name} is no file of PyTorch ({first_line(error)})',
             remedy='write it with torch.export.save or torch.jit.save',
         ) from error
     if any(name.rpartition('/')[2] in EXPORTED for name in names):
@@ -147,7 +97,7 @@ def _from_file(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
             return torch.jit.load(str(path), map_location='cpu').eval(), None
         except (RuntimeError, ValueError) as error:
             raise CompileFailed(
-                f'{path.name} cannot be read as TorchScript: {_first_line(error)}'
+                f'{path.name} cannot be read as TorchScript: {first_line(error)}'
             ) from error
     raise CompileFailed(
         f'{path.name} holds weights without a network, or a pickle, which would run any code',
@@ -162,7 +112,7 @@ def _exported(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
             program = torch.export.load(str(path))
     except FOREIGN_ERRORS as error:
         raise CompileFailed(
-            f'{path.name} cannot be read: {_first_line(error)}',
+            f'{path.name} cannot be read: {first_line(error)}',
             remedy='export it again with this version of PyTorch, '
             f'{torch.__version__.partition("+")[0]}',
         ) from error
@@ -181,7 +131,9 @@ def _exported(torch: Any, path: Path) -> tuple[Any, tuple[int, ...] | None]:
     return program.module(), shapes[0]
 
 
-def _shapes(network: Any, shape: tuple[int, ...] | None, wish: Wish) -> list[tuple[int, ...]]:
+def _shapes(
+    torch: Any, network: Any, shape: tuple[int, ...] | None, wish: Wish
+) -> list[tuple[int, ...]]:
     """List the shapes that the image may have, the likeliest first: (1, C, H, W) or as exported.
 
     The first filter has the image's channels, unless it is no filter of the image.
@@ -197,7 +149,8 @@ def _shapes(network: Any, shape: tuple[int, ...] | None, wish: Wish) -> list[tup
         size = tuple(w if met == -1 else met for met, w in zip(size, wanted, strict=False))
     if shape is not None:
         return [(*(1 if axis == -1 else axis for axis in shape[:-2]), *size)]
-    first = next((int(p.shape[1]) for p in network.parameters() if p.dim() == 4), 3)
+    known = (p for p in network.parameters() if not torch.nn.parameter.is_lazy(p))
+    first = next((int(p.shape[1]) for p in known if p.dim() == 4), 3)
     likely = (1, 3) if first == 1 else (3, 1, first)
     return [(1, channels, *size) for channels in dict.fromkeys(likely)]
 
@@ -205,7 +158,14 @@ def _shapes(network: Any, shape: tuple[int, ...] | None, wish: Wish) -> list[tup
 def _noise(torch: Any, network: Any, shape: tuple[int, ...]) -> Any:
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     dtypes = (p.dtype for p in network.parameters() if p.is_floating_point())
-    return torch.from_numpy(values).to(next(dtypes, torch.float32))
+    dtype = next(dtypes, torch.float32)
+    if dtype not in (torch.float32, torch.float16):
+        raise UnsupportedNetwork(
+            f'the network computes in {str(dtype).removeprefix("torch.")}',
+            expected='float32 or float16',
+            remedy='call .float() on it',
+        )
+    return torch.from_numpy(values).to(dtype)
 
 
 def _computed(
@@ -220,7 +180,7 @@ def _computed(
         except FOREIGN_ERRORS as error:
             failures.append(error)
     raise CompileFailed(
-        f'{source} fails on an image of {_axes(shapes[0])}: {_first_line(failures[0])}',
+        f'{source} fails on an image of {_axes(shapes[0])}: {first_line(failures[0])}',
         remedy='pass another --input-size; most networks want a multiple of 32',
     ) from failures[0]
 
@@ -270,7 +230,7 @@ def _export(
         )
     except FOREIGN_ERRORS as error:  # tracing runs the user's code once more
         raise CompileFailed(
-            f'{source} has no form in ONNX: {_first_line(error)}',
+            f'{source} has no form in ONNX: {first_line(error)}',
             remedy='replace that operation, or export the network to ONNX yourself',
         ) from error
 
@@ -291,8 +251,3 @@ def _quiet(name: str) -> Iterator[None]:
 
 def _axes(shape: Any) -> str:
     return 'x'.join(str(axis) for axis in shape)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -7,6 +7,7 @@ import re
 
 from edge_seg.errors import CompileFailed, ModelError, ModelNotFound, UnsupportedNetwork
 from edge_seg.offline.imports import pytorch
+from edge_seg.offline.imports.factories import is_factory
 from edge_seg.offline.imports.metadata import written_in_onnx
 from edge_seg.offline.imports.network import Ending, NetworkFacts, Wish
 from edge_seg.offline.imports.onnx_files import append_cast_to_labels, prepare_onnx
@@ -48,7 +49,7 @@ def read_network(source: str, folder: Path, name: str, wish: Wish) -> ReadNetwor
         ModelNotFound: there is no such file.
         BackendUnavailable, CompileFailed, OptionInvalid, UnsupportedNetwork: as the readers say.
     """
-    if pytorch.is_factory(source):
+    if is_factory(source):
         return _from_pytorch(source, folder, name, wish)
     path = Path(source)
     suffix = path.suffix.lower()

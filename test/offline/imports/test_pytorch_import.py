@@ -147,6 +147,12 @@ def test_the_channels_are_found_where_no_filter_comes_first(
         importing(source, input_size='64x64')
 
 
+def test_a_network_that_leaves_its_channels_open_takes_colour(importing: Import) -> None:
+    source = f'{HERE / "tiny_unet.py"}:lazy'
+    imported = importing(source, input_size='32x16', publish=False)
+    assert imported.spec.input.channels == 3
+
+
 def test_another_number_of_channels_is_said_to_be_unsupported(importing: Import) -> None:
     with pytest.raises(UnsupportedNetwork, match='has 4 channels; expected 1 .* depth'):
         importing(f'{HERE / "tiny_unet.py"}:four_channels', input_size='32x16')
@@ -223,6 +229,7 @@ def test_whatever_the_code_of_a_network_raises_is_told(
         ('broken', CompileFailed, r'broken\(\) fails: RuntimeError: no weights here'),
         ('no_network', CompileFailed, 'returns int; expected a torch.nn.Module'),
         ('no_outputs', UnsupportedNetwork, 'returns no tensors'),
+        ('half_precision', UnsupportedNetwork, r'computes in bfloat16; .*call \.float\(\) on it'),
         ('TwoImages', CompileFailed, r"missing 1 required positional argument: 'right'"),
     ],
 )

@@ -113,6 +113,16 @@ def four_channels() -> nn.Module:
     return nn.Conv2d(4, 2, 3, padding=1)
 
 
+def half_precision() -> nn.Module:
+    """Give a network in a type that no backend takes."""
+    return nn.Conv2d(3, 2, 3, padding=1).to(torch.bfloat16)
+
+
+def lazy() -> nn.Module:
+    """Give a network that learns its channels from its first image."""
+    return nn.LazyConv2d(2, 3, padding=1)
+
+
 def softmax() -> nn.Module:
     """Give a U-Net with a softmax."""
     return WithHead('softmax')
