@@ -243,11 +243,11 @@ def test_what_a_branch_within_a_branch_takes_from_outside_is_kept(tmp_path: Path
             'If', ['yes'], [f'{name}_out'], then_branch=then, else_branch=other
         )
 
-    def taking(name: str) -> 'onnx.NodeProto':
-        return helper.make_node('Identity', ['deep'], [f'{name}_out'])
+    def taking(name: str, source: str = 'deep') -> 'onnx.NodeProto':
+        return helper.make_node('Identity', [source], [f'{name}_out'])
 
     inner = choice('a_0', taking('a_0_0'), taking('a_0_1'))
-    outer = choice('a', inner, taking('a_1'))
+    outer = choice('a', inner, taking('a_1', 'scores_before'))
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(True), 'yes'))
     for node in model.graph.node:
         node.output[:] = ['scores_before' if name == 'scores' else name for name in node.output]
