@@ -9,7 +9,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from edge_seg.ros.qos import LATCHED
 from edge_seg.runtime.managing.managed_node import NodeState, Transition, TransitionReply
-from edge_seg.runtime.managing.rollout import Reply, ServedModel
+from edge_seg.runtime.managing.model_node import Reply, ServedModel
 from lifecycle_msgs.msg import State, TransitionEvent
 from lifecycle_msgs.msg import Transition as TransitionId
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -187,7 +187,8 @@ class LifecycleClient:
         self._status_topic = f'{name}/model_status'
         self._lock = threading.Lock()  # around sending
         self._transition: _TransitionRequest | None = None  # the last one; manager's thread
-        self._status: ServedModel | None = None  # replaced whole in an executor thread
+        # With the processes that were there when it came; replaced whole in an executor thread.
+        self._status: tuple[ServedModel | None, frozenset[str]] = (None, frozenset())
         self._words = ''  # since the last transition was asked for
 
         def client(service_type: Any, service: str) -> 'Client[Any, Any]':
@@ -246,7 +247,10 @@ class LifecycleClient:
 
     def served_model(self) -> ServedModel | None:
         """See ModelNode."""
-        return self._status
+        status, processes = self._status
+        # A killed process stays listed for a while, and its last words would stand for ever.
+        restarted = processes and self.incarnation() - processes
+        return None if restarted else status
 
     def get_model(self, timeout_s: float) -> str | None:
         """See ModelNode."""
@@ -293,4 +297,4 @@ class LifecycleClient:
             last_error=values.get('last_error', ''),
         )
         self._words = status.last_error
-        self._status = status
+        self._status = status, self.incarnation()

@@ -28,7 +28,10 @@ class FakeSegmentation(Node):
         self.stages = ['verify', 'load', 'serving']
         self.reason = ''
         self.previous = 'floor@0'
+        self.hangs = threading.Event()
+        self.hangs.set()
         self._served = 'floor@1'
+        self._requested = ''
         self._requests = 3
         self._state = state
         self._status = self.create_publisher(DiagnosticStatus, '~/model_status', LATCHED)
@@ -43,6 +46,7 @@ class FakeSegmentation(Node):
         return response
 
     def _on_rollback(self, _: Trigger.Request, response: Trigger.Response) -> Any:
+        self.hangs.wait(30.0)
         response.success = bool(self.previous)
         response.message = 'there is no previous model'
         if self.previous:
@@ -52,20 +56,23 @@ class FakeSegmentation(Node):
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
         wanted = parameters[0].value
+        self.hangs.wait(30.0)
         if self._state == State.PRIMARY_STATE_UNCONFIGURED:
             return SetParametersResult(successful=True)
         if wanted.startswith('unknown'):
             return SetParametersResult(successful=False, reason=f'resolve: no model {wanted}')
         self._requests += 1
+        self._requested = wanted
         for stage in self.stages:
             self._served = wanted if stage == 'serving' else self._served
-            self._say(stage)
+            self._say('serving' if stage == 'the one before serves' else stage)
         return SetParametersResult(successful=True)
 
     def _say(self, stage: str) -> None:
         values = {
             'model': self._served,
             'stage': stage,
+            'requested': self._requested,
             'request_id': str(self._requests),
             'last_error': self.reason if stage == 'rejected' else '',
         }
@@ -119,6 +126,29 @@ def test_a_model_that_fails_on_the_way_is_refused(run: Run, node: FakeSegmentati
     result = run('model', 'activate', 'floor@2', *WAIT)
     assert result.code == 1
     assert 'verify: floor.onnx has sha256 00; it serves floor@1' in result.err
+
+
+def test_that_the_model_before_passed_its_trial_is_no_success(
+    run: Run, node: FakeSegmentation
+) -> None:
+    node.stages = ['build', 'the one before serves']
+    result = run('model', 'activate', 'floor@2', '--wait', '20', '--timeout', '0.5')
+    assert result.code == 5
+    assert 'floor@2 neither serves nor is refused' in result.err
+    node.stages = ['build', 'the one before serves', 'serving']
+    assert run('model', 'activate', 'floor@2', *WAIT).code == 0
+
+
+def test_a_node_that_does_not_answer_is_not_told_as_a_refusal(
+    run: Run, node: FakeSegmentation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('edge_seg.cli.model.live.ANSWER_S', 0.3)
+    for command in (('activate', 'floor@2'), ('rollback',)):
+        node.hangs.clear()
+        result = run('model', *command, '--wait', '20', '--timeout', '0.3')
+        node.hangs.set()
+        assert result.code == 5
+        assert 'no answer' in result.err
 
 
 def test_a_load_that_does_not_end_is_given_up(run: Run, node: FakeSegmentation) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from edge_seg.ros.lifecycle_client import LifecycleClient
 from edge_seg.runtime.managing.managed_node import NodeState
 from lifecycle_msgs.msg import State
@@ -30,6 +32,8 @@ class Wire:
         ready_after: how often each service is looked for before it is there.
         asked: services that were asked, in order.
         forgotten: requests that were given up or answered.
+        processes: identities that the middleware lists.
+        listeners: callbacks of the subscriptions by topic.
     """
 
     def __init__(self) -> None:
@@ -38,6 +42,8 @@ class Wire:
         self.listed = True
         self.asked: list[str] = []
         self.forgotten = 0
+        self.processes = [bytes(16)]
+        self.listeners: dict[str, Callable[[Any], None]] = {}
 
     def create_client(self, _kind: Any, name: str, **_group: Any) -> Any:
         service = name.rpartition('/')[2]
@@ -54,11 +60,13 @@ class Wire:
             service_is_ready=self._is_ready, call_async=call, remove_pending_request=self._forget
         )
 
-    def create_subscription(self, *_what: Any, **_group: Any) -> None:
-        pass
+    def create_subscription(
+        self, _kind: Any, topic: str, callback: Callable[[Any], None], *_qos: Any, **_group: Any
+    ) -> None:
+        self.listeners[topic] = callback
 
     def get_publishers_info_by_topic(self, _topic: str) -> list[Any]:
-        return [SimpleNamespace(endpoint_gid=bytes(16))] if self.listed else []
+        return [SimpleNamespace(endpoint_gid=gid) for gid in self.processes if self.listed]
 
     def _is_ready(self) -> bool:
         self.ready_after -= 1
@@ -120,3 +128,26 @@ def test_a_node_that_is_gone_is_not_asked_again(wire: Wire, client: LifecycleCli
 
     assert client.ask_state().wait(PATIENCE_S) is NodeState.ABSENT
     assert wire.asked == ['get_state']
+
+
+def test_what_a_process_said_is_not_the_word_of_its_successor(
+    wire: Wire, client: LifecycleClient
+) -> None:
+    def say(stage: str) -> None:
+        values = [KeyValue(key='stage', value=stage), KeyValue(key='request_id', value='1')]
+        wire.listeners['/a/model_status'](DiagnosticStatus(values=values))
+
+    def stage() -> str:
+        status = client.served_model()
+        return status.stage if status is not None else 'nothing'
+
+    say('build')
+    assert stage() == 'build'
+
+    wire.processes.append(bytes(15) + b'1')  # the killed one is still listed
+    assert stage() == 'nothing'
+
+    say('serving')
+    assert stage() == 'serving'
+    del wire.processes[0]
+    assert stage() == 'serving'

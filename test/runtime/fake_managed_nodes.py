@@ -10,7 +10,7 @@ from edge_seg.runtime.managing.managed_node import (
     Transition,
     TransitionReply,
 )
-from edge_seg.runtime.managing.rollout import Reply, ServedModel
+from edge_seg.runtime.managing.model_node import Reply, ServedModel
 
 _serial = itertools.count()
 
@@ -47,7 +47,8 @@ class FakeNode:
 
     `outcomes` says where a transition ends instead of in its goal; `takes_s` how long it takes;
     `loses_replies` that the reply never comes; `loses_requests` how many requests for a transition
-    do not reach it; `answers_left` after how many answers to the question for its state it leaves.
+    do not reach it; `answers_left` after how many answers to the question for its state it leaves;
+    `resolves` what a request names here.
     """
 
     name: str
@@ -69,6 +70,7 @@ class FakeNode:
     rejects: dict[str, str] = field(default_factory=dict)
     can_roll_back: bool = True
     loses_answers: bool = False
+    resolves: dict[str, str] = field(default_factory=dict)
     status: ServedModel | None = None
 
     def __post_init__(self) -> None:
@@ -104,6 +106,9 @@ class FakeNode:
 
         def finish() -> None:
             self.state = end
+            if end is NodeState.INACTIVE and self.status is None and self.parameter is not None:
+                self.model = self.parameter
+                self.status = ServedModel(self.model, 'serving', self.model, 1, '')
             if not self.loses_replies:
                 good = end is transition.goal
                 answer.reply = TransitionReply.DONE if good else TransitionReply.REFUSED
@@ -128,6 +133,8 @@ class FakeNode:
         self.state = NodeState.UNCONFIGURED
         kept = self.processes if old_one_still_listed else set()
         self.processes = {*kept, f'process {next(_serial)}'}
+        self.status = None  # an unconfigured process says nothing
+        self.previous_model = ''
 
     # ModelNode
 
@@ -144,6 +151,9 @@ class FakeNode:
         self.journal.append(f'{self.name} model={model}')
         if model in self.refuses:
             return Reply(False, self.refuses[model])
+        if self.status is None:
+            self.parameter = model
+            return Reply(True, '')
         self._load(model)
         if self.loses_answers:
             return Reply(False, 'no answer', answered=False)
@@ -160,14 +170,17 @@ class FakeNode:
         assert self.status is not None
         request = self.status.request_id + 1
         self.status = ServedModel(self.model, 'load', model, request, '')
+        processes = set(self.processes)
 
         def finish() -> None:
+            if processes != self.processes:
+                return  # the process that was loading is gone
             if model in self.rejects:
                 self.status = ServedModel(
                     self.model, 'rejected', model, request, self.rejects[model]
                 )
             else:
-                self._serve(model)
+                self._serve(self.resolves.get(model, model))
 
         self.pacer.at(self.pacer.time + 1.0, finish)
 

@@ -3,10 +3,11 @@
 import itertools
 
 from edge_seg.errors import IntegrityError, ModelNotFound
-from edge_seg.runtime.managing.managed_node import Cancelled, NodeState
+from edge_seg.runtime.managing.managed_node import Cancelled, NodeState, Observation
 from edge_seg.runtime.managing.manager_state import ManagerSettings
 from edge_seg.runtime.managing.model_memory import ModelMemory
-from edge_seg.runtime.managing.rollout import RolloutFailed, RolloutLimits, ServedModel
+from edge_seg.runtime.managing.model_node import Reply, ServedModel
+from edge_seg.runtime.managing.rollout import RolloutFailed, RolloutLimits
 from edge_seg.runtime.managing.rollout_desk import RolloutDesk
 from edge_seg.runtime.managing.store_watch import StoreWatch
 from fake_managed_nodes import FakeNode, FakePacer
@@ -100,6 +101,52 @@ def test_a_node_that_dies_during_the_load_fails_the_rollout(fleet):
         fleet.desk.run('floor@2', pacer=fleet.pacer)
 
 
+def test_a_node_that_was_killed_and_started_again_during_the_load_is_not_waited_for(fleet):
+    fleet.pacer.at(1.5, lambda: fleet.nodes[1].restart(old_one_still_listed=True))
+    with pytest.raises(RolloutFailed, match='/b: it died.*NOT all could be taken back: /b'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.models[0] == 'floor@1'
+    assert fleet.pacer.time < 5.0
+
+
+def test_a_node_that_comes_back_with_another_model_before_the_end_fails_the_rollout(fleet):
+    first = fleet.nodes[0]
+
+    def relaunch() -> None:
+        first.restart()
+        first.state, first.model = NodeState.ACTIVE, 'floor@1'
+        first.status = ServedModel('floor@1', 'serving', 'floor@1', 1, '')
+
+    fleet.pacer.at(2.5, relaunch)
+    with pytest.raises(RolloutFailed, match='/a: in the end it serves floor@1.*all back'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_that_the_model_before_passed_its_trial_is_no_success_of_the_request(fleet):
+    node = fleet.nodes[0]
+    load = node._load
+
+    def begin(model: str) -> None:
+        load(model)
+        # As told by a node whose probation of the model before ends during this load.
+        node.status = ServedModel('floor@1', 'serving', model, node.status.request_id, '')
+
+    node._load = begin
+    node.rejects['floor@2'] = 'warm: output is not finite'
+    with pytest.raises(RolloutFailed, match='output is not finite'):
+        fleet.desk.run('floor@2', pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_latest_means_to_all_what_it_meant_to_the_first(fleet):
+    fleet.nodes[0].resolves['floor@latest'] = 'floor@2'
+    for node in fleet.nodes[1:]:
+        node.resolves['floor@latest'] = 'floor@3'  # published meanwhile
+    fleet.desk.run('floor@latest', pacer=fleet.pacer)
+    assert fleet.models == ['floor@2'] * 3
+
+
 def test_a_load_that_never_ends_fails_the_rollout(fleet):
     node = fleet.nodes[2]
     node._load = lambda model: setattr(  # stays at 'build' until somebody wants the old one
@@ -164,6 +211,56 @@ def test_rollback_after_a_failed_rollout_takes_back_the_one_before(fleet):
     assert 'rollback /a' not in fleet.journal
 
 
+def test_a_cancelled_rollback_goes_on_where_it_was(fleet):
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.nodes[0].can_roll_back = False  # it must load, while the others are back at once
+    fleet.pacer.cancel_at = fleet.pacer.time + 0.5
+    with pytest.raises(Cancelled):
+        fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@2', 'floor@1', 'floor@1']
+    assert fleet.desk.failed
+    fleet.pacer.cancel_at = float('inf')
+    fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_a_rollback_that_failed_on_one_node_can_be_repeated(fleet):
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.nodes[1].can_roll_back = False
+    fleet.nodes[1].refuses['floor@1'] = 'the store is not there'
+    with pytest.raises(RolloutFailed, match='/b.*the store is not there'):
+        fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@1', 'floor@2', 'floor@1']
+    fleet.nodes[1].refuses.clear()
+    fleet.desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_nodes_that_went_back_by_themselves_do_not_go_there_again(fleet):
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    fleet.nodes[1].can_roll_back = False
+    desk = fleet.make_desk()
+    with pytest.raises(RolloutFailed, match='/b'):
+        desk.roll_back(pacer=fleet.pacer)
+    fleet.nodes[1].can_roll_back = True
+    desk.roll_back(pacer=fleet.pacer)
+    assert fleet.models == ['floor@1'] * 3
+
+
+def test_a_node_that_must_load_what_it_goes_back_to_is_waited_for(fleet):
+    fleet.desk.run('floor@2', pacer=fleet.pacer)
+    for node in fleet.nodes:
+
+        def load_instead(timeout_s: float, node: FakeNode = node) -> Reply:
+            node._load('floor@1')
+            return Reply(False, f'no answer within {timeout_s:.1f} s', answered=False)
+
+        node.roll_back = load_instead
+    told = fleet.make_desk().roll_back(pacer=fleet.pacer)
+    assert told == 'rolled back: /c to floor@1, /b to floor@1, /a to floor@1'
+    assert fleet.models == ['floor@1'] * 3
+
+
 def test_a_new_manager_lets_every_node_go_back_by_itself(fleet):
     fleet.desk.run('floor@2', pacer=fleet.pacer)
     assert fleet.make_desk().roll_back(pacer=fleet.pacer).startswith('rolled back')
@@ -200,6 +297,11 @@ def test_a_cancelled_rollout_goes_on_where_it_was_and_can_be_taken_back_whole(fl
     assert fleet.models == ['floor@1'] * 3
 
 
+def note_served(memory: ModelMemory, fleet: Fleet) -> None:
+    nodes = (fleet.camera, *fleet.nodes)
+    memory.note_served([Observation(n.name, n.state, n.incarnation()) for n in nodes])
+
+
 @pytest.fixture
 def memory(fleet):
     """Remember /a, launched with 'floor', serving floor@2 after a rollout."""
@@ -207,7 +309,7 @@ def memory(fleet):
     fleet.nodes[0].parameter = 'floor'
     memory.note_launch(fleet.nodes[0])
     fleet.nodes[0]._serve('floor@2')
-    memory.note_served()
+    note_served(memory, fleet)
     fleet.nodes[0].restart()
     fleet.nodes[0].parameter = 'floor'
     return memory
@@ -236,8 +338,9 @@ def test_an_adopted_node_comes_back_with_what_it_served(fleet, memory):
     node = fleet.nodes[0]
     node.model = node.parameter = 'floor@2'
     node.status = ServedModel('floor@2', 'serving', 'floor@2', 1, '')
+    node.state = NodeState.ACTIVE
     memory.note_adoption(node)
-    memory.note_served()
+    note_served(memory, fleet)
     node.restart()
     node.parameter = 'floor@1'
     memory.restore(node)
@@ -247,7 +350,7 @@ def test_an_adopted_node_comes_back_with_what_it_served(fleet, memory):
 def test_adopting_does_not_forget_what_a_node_was_launched_with(fleet, memory):
     node = fleet.nodes[0]
     memory.note_launch(node)
-    memory.note_served()
+    note_served(memory, fleet)
     memory.note_adoption(node)
     node.restart()
     node.parameter = 'floor@3'
@@ -256,10 +359,25 @@ def test_adopting_does_not_forget_what_a_node_was_launched_with(fleet, memory):
 
 
 def test_a_model_that_was_loaded_by_path_is_not_guessed_from_its_name(fleet, memory):
-    fleet.nodes[0].status = ServedModel('floor@2', 'serving', '/tmp/floor', 3, '')
-    memory.note_served()
-    memory.restore(fleet.nodes[0])
+    node = fleet.nodes[0]
+    node.state, node.status = (
+        NodeState.ACTIVE,
+        ServedModel('floor@2', 'serving', '/tmp/floor', 3, ''),
+    )
+    note_served(memory, fleet)
+    node.restart()
+    memory.restore(node)
     assert fleet.journal == []
+
+
+def test_the_last_words_of_a_killed_process_are_not_what_it_comes_back_with(fleet, memory):
+    node = fleet.nodes[0]
+    node.state = NodeState.SILENT  # killed, and listed for a while yet
+    node.status = ServedModel('floor@3', 'serving', 'floor@3', 9, '')
+    note_served(memory, fleet)
+    node.restart()
+    memory.restore(node)
+    assert fleet.journal == ['/a model=floor@2']
 
 
 def test_a_node_without_models_is_not_asked_to_load_one(fleet, memory):

@@ -13,6 +13,7 @@ from edge_seg.models.reference import is_path, parse_reference
 
 if TYPE_CHECKING:
     from edge_seg.cli.model.node import LiveNode
+    from edge_seg.runtime.managing.model_node import Reply
 
 ANSWER_S = 5.0
 
@@ -73,8 +74,7 @@ def rollback(node: str, wait_s: float, timeout_s: float, as_json: bool) -> int:
     """Let a running node serve the model that it served before."""
     with _node(node) as live:
         live.state(wait_s)
-        accepted, message = live.roll_back(timeout_s)
-        return _report(live, accepted, message, as_json)
+        return _report_reply(live, live.roll_back(timeout_s), as_json)
 
 
 @contextmanager
@@ -95,22 +95,30 @@ def _activated(live: 'LiveNode', model: str, limits_s: tuple[float, float], as_j
 
     state = live.state(wait_s)
     before = live.status(wait_s)
-    accepted, reason = live.set_model(model, ANSWER_S)
-    if not accepted:
-        return _report(live, False, reason, as_json)
+    reply = live.set_model(model, ANSWER_S)
+    if not reply.accepted:
+        return _report_reply(live, reply, as_json)
     if state not in LOADED_STATES:
         message = f'{live.name} is {state.value}: it loads {model} when it is configured'
         return _report(live, True, message, as_json)
     if timeout_s == 0:
         return _report(live, True, f'{live.name} is loading {model}', as_json)
     after = before.request_id if before is not None else 0
-    status = live.settled(after, timeout_s, lambda stage: click.echo(f'  {stage}', err=True))
+    status = live.settled(
+        model, after, timeout_s, lambda stage: click.echo(f'  {stage}', err=True)
+    )
     if status is None:
         message = f'{model} neither serves nor is refused after {timeout_s:g} s'
         return _report(live, False, message, as_json, code=UNAVAILABLE)
-    if status.stage != 'serving':
-        return _report(live, False, status.last_error, as_json)
+    if not status.fulfils(model):
+        message = status.last_error or f'{status.requested!r} was requested meanwhile'
+        return _report(live, False, message, as_json)
     return _report(live, True, f'{live.name} serves {status.model}', as_json)
+
+
+def _report_reply(live: 'LiveNode', reply: 'Reply', as_json: bool) -> int:
+    code = REFUSED if reply.answered else UNAVAILABLE
+    return _report(live, reply.accepted, reply.reason, as_json, code=code)
 
 
 def _report(

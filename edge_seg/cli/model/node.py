@@ -10,13 +10,12 @@ from edge_seg.errors import SourceUnavailable
 from edge_seg.ros.compat import make_executor
 from edge_seg.ros.lifecycle_client import LifecycleClient
 from edge_seg.runtime.managing.managed_node import NodeState
-from edge_seg.runtime.managing.rollout import ServedModel
+from edge_seg.runtime.managing.model_node import AT_REST, Reply, ServedModel
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.signals import SignalHandlerOptions
 
 POLL_S = 0.05
-AT_REST = ('serving', 'rejected', 'none')
 LOADED_STATES = (NodeState.INACTIVE, NodeState.ACTIVE)
 
 
@@ -62,30 +61,25 @@ class LiveNode:
         self._until(lambda: self._client.served_model() is not None, timeout_s)
         return self._client.served_model()
 
-    def set_model(self, model: str, timeout_s: float) -> tuple[bool, str]:
-        """Set the parameter ``model``.
+    def set_model(self, model: str, timeout_s: float) -> Reply:
+        """Set the parameter ``model``."""
+        return self._client.set_model(model, timeout_s)
 
-        Returns:
-            Whether the node takes it, and its reason if not.
-        """
-        reply = self._client.set_model(model, timeout_s)
-        return reply.accepted, reply.reason
-
-    def roll_back(self, timeout_s: float) -> tuple[bool, str]:
-        """Call ~/rollback; returns success and the node's message."""
-        reply = self._client.roll_back(timeout_s)
-        return reply.accepted, reply.reason
+    def roll_back(self, timeout_s: float) -> Reply:
+        """Call ~/rollback."""
+        return self._client.roll_back(timeout_s)
 
     def parameter(self, timeout_s: float) -> str:
         """Read the parameter ``model`` back; '' without an answer."""
         return self._client.get_model(timeout_s) or ''
 
     def settled(
-        self, after: int, timeout_s: float, on_stage: Callable[[str], None]
+        self, model: str, after: int, timeout_s: float, on_stage: Callable[[str], None]
     ) -> ServedModel | None:
-        """Wait until a request is answered.
+        """Wait until a request is answered, or somebody else makes another one.
 
         Args:
+            model: what was asked for.
             after: the last request_id before it.
             timeout_s: how long to wait.
             on_stage: told of each stage.
@@ -94,18 +88,21 @@ class LiveNode:
             The status at rest, None when the time ran out.
         """
         seen = ''
+        status: ServedModel | None = None
 
         def done() -> bool:
-            nonlocal seen
+            nonlocal seen, status
             status = self._client.served_model()
             if status is None or status.request_id <= after:
                 return False
             if status.stage != seen:
                 seen = status.stage
                 on_stage(seen)
+            if status.stage == 'serving' and status.requested == model:
+                return status.fulfils(model)
             return status.stage in AT_REST
 
-        return self._client.served_model() if self._until(done, timeout_s) else None
+        return status if self._until(done, timeout_s) else None
 
     def _until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s

@@ -1,6 +1,7 @@
 """The lifecycle manager without ROS: what is wanted of the nodes, and the commands that say so."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 import logging
 
 from edge_seg.errors import TransitionFailed
@@ -16,12 +17,13 @@ from edge_seg.runtime.managing.managed_node import (
 )
 from edge_seg.runtime.managing.manager_state import Intent, ManagerReport, ManagerSettings
 from edge_seg.runtime.managing.model_memory import ModelMemory
+from edge_seg.runtime.managing.model_node import ModelNode
 from edge_seg.runtime.managing.pause_note import PauseNote
-from edge_seg.runtime.managing.rollout import ModelNode
 from edge_seg.runtime.managing.rollout_desk import RolloutDesk
 from edge_seg.runtime.managing.store_watch import StoreWatch
 from edge_seg.runtime.managing.supervision import NodeReport, Supervisor
 from edge_seg.runtime.managing.transition_driver import TransitionDriver
+from edge_seg.runtime.managing.watchful_pacer import WatchfulPacer
 
 _log = logging.getLogger(__name__)
 
@@ -118,13 +120,15 @@ class LifecycleManager:
         def work(pacer: Pacer) -> str:
             return self._rollouts.run(target, pacer=pacer)
 
-        return self._desk.call(Command('rollout', work))
+        return self._desk.call(Command('rollout', partial(self._change_models, work)))
 
     def rollback(self) -> Outcome:
         """Take the last rollout back, or else let every node go back to its previous model."""
-        return self._desk.call(
-            Command('rollback', lambda pacer: self._rollouts.roll_back(pacer=pacer))
-        )
+
+        def work(pacer: Pacer) -> str:
+            return self._rollouts.roll_back(pacer=pacer)
+
+        return self._desk.call(Command('rollback', partial(self._change_models, work)))
 
     def is_active(self) -> Outcome:
         """Say whether all nodes are active now; asks them, in the caller's thread."""
@@ -204,15 +208,38 @@ class LifecycleManager:
                 self._decide(seen)
             if self._intent is Intent.STARTING:
                 self._try_to_start(seen, pacer=pacer)
-            if self._intent is Intent.ACTIVE and self._settings.supervise:
-                self._reports = self._supervisor.tend(self._nodes, seen, pacer=pacer)
-            else:
-                self._reports = self._supervisor.rest(seen)
+            self._judge(seen, pacer=pacer)
             if self._intent is Intent.ACTIVE:
-                self._models.note_served()
-                self._rollouts.look_after(pacer=pacer)
+                self._models.note_served(seen)
+                self._rollouts.look_after(pacer=self._watchful(pacer))
         finally:
             self._activity = ''
+
+    def _judge(self, seen: Sequence[Observation], *, pacer: Pacer) -> None:
+        """Bring back what died when that is wanted, and report."""
+        if self._intent is Intent.ACTIVE and self._settings.supervise:
+            self._reports = self._supervisor.tend(self._nodes, seen, pacer=pacer)
+        else:
+            self._reports = self._supervisor.rest(seen)
+
+    def _change_models(self, work: Callable[[Pacer], str], pacer: Pacer) -> str:
+        """Roll models out or back; the nodes are looked after meanwhile."""
+        try:
+            told = work(self._watchful(pacer))
+        finally:
+            self._activity = ''
+        # At once: who dies now comes back with this, while one that died before its rollout was
+        # over comes back with what it served then, and fails the rollout.
+        self._models.note_served(self._look())
+        return told
+
+    def _watchful(self, pacer: Pacer) -> Pacer:
+        return WatchfulPacer(pacer, self._tend_meanwhile, period_s=self._settings.period_s)
+
+    def _tend_meanwhile(self, pacer: Pacer) -> None:
+        activity = self._activity
+        self._judge(self._look(), pacer=pacer)
+        self._activity = activity
 
     def _decide(self, seen: Sequence[Observation]) -> None:
         """Adopt nodes in the state in which they are met, once all have answered."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import logging
 
-from edge_seg.runtime.managing.managed_node import ManagedNode
-from edge_seg.runtime.managing.rollout import AT_REST, ModelNode
+from edge_seg.runtime.managing.managed_node import ManagedNode, NodeState, Observation
+from edge_seg.runtime.managing.model_node import AT_REST, ModelNode
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +40,12 @@ class ModelMemory:
         self._launched: dict[str, _Launch] = {}
         self._served: dict[str, str] = {}
 
-    def note_served(self) -> None:
-        """Take what the nodes say now; call it while they are active."""
-        for node in self._nodes.values():
+    def note_served(self, observations: Sequence[Observation]) -> None:
+        """Take what nodes that are up say now: a killed one cannot take back its last words."""
+        for seen in observations:
+            if seen.state not in (NodeState.ACTIVE, NodeState.INACTIVE):
+                continue
+            node = self._nodes[seen.node]
             status = node.served_model()
             if status is None or status.stage not in AT_REST or not status.model:
                 continue

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import logging
-from typing import Protocol
 
 from edge_seg.errors import EdgeSegError
-from edge_seg.runtime.managing.managed_node import ManagedNode, Pacer
+from edge_seg.models.reference import is_path
+from edge_seg.runtime.managing.managed_node import Pacer
+from edge_seg.runtime.managing.model_node import AT_REST, ModelNode, Reply, ServedModel
 
 _log = logging.getLogger(__name__)
-
-AT_REST = frozenset(('serving', 'rejected', 'none'))
-"""Stages of ~/model_status without a load under way."""
 
 _ROLLBACK_POSSIBLE = AT_REST | {'probation'}
 
@@ -22,57 +20,6 @@ class RolloutFailed(EdgeSegError):
 
 class NodesNotReady(RolloutFailed):
     """A rollout cannot begin: a node that takes part cannot load a model now."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """What a node says on ~/model_status.
-
-    Attributes:
-        model: 'name@version' that serves, '' for none.
-        stage: 'serving' or 'none' at rest, a load stage while loading, 'rejected' after a load
-            that failed.
-        requested: text of the last request.
-        request_id: counts the requests.
-        last_error: why the last candidate was refused.
-    """
-
-    model: str
-    stage: str
-    requested: str
-    request_id: int
-    last_error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a node answered to a request; accepted is False without an answer, too.
-
-    ``answered`` is False when no answer came: the node may have taken the request all the same.
-    """
-
-    accepted: bool
-    reason: str
-    answered: bool = True
-
-
-class ModelNode(ManagedNode, Protocol):
-    """A managed node with a parameter `model` and a topic `~/model_status`."""
-
-    def serves_models(self) -> bool:
-        """Say whether somebody publishes the node's ~/model_status."""
-
-    def served_model(self) -> ServedModel | None:
-        """Return the last ~/model_status; None when none came yet."""
-
-    def get_model(self, timeout_s: float) -> str | None:
-        """Read the parameter `model`; None without an answer."""
-
-    def set_model(self, model: str, timeout_s: float) -> Reply:
-        """Set the parameter `model`; the load itself goes on in the background."""
-
-    def roll_back(self, timeout_s: float) -> Reply:
-        """Call ~/rollback, which puts the node's previous model back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +46,14 @@ class Step:
         served: what it served before, '' for none.
         restore: text for its parameter `model` that brings that back.
         request_id: the node's count of requests before.
+        processes: who held its name then: in another process the count means nothing.
     """
 
     node: ModelNode
     served: str
     restore: str
     request_id: int
+    processes: frozenset[str]
 
 
 class Rollout:
@@ -124,33 +73,40 @@ class Rollout:
     ) -> None:
         """Let each node in order load `target`; all go back when one does not.
 
+        What the first one takes 'latest' or a label for is what the others are asked for.
+
         Args:
             nodes: in the order of the rollout; those that serve the target already are skipped.
             target: text for the parameter `model`.
-            touched: a step is appended for each node before it is touched. Steps of a cancelled
-                run that is taken up again may be in it.
+            touched: a step is appended for each node before it is touched, and taken off when
+                the node is back. Steps of a cancelled run that is taken up again may be in it.
             pacer: time.
 
         Raises:
             RolloutFailed: a node refused it; all are back unless the message says otherwise.
             Cancelled: told to stop; nodes done so far keep the new model.
         """
-        for node in nodes:
-            try:
+        try:
+            wanted = target
+            served = ''
+            for node in nodes:
                 before = self._known(node, pacer=pacer)
-                if before.model == target and before.stage in AT_REST:
-                    _log.info('%s: serves %s already', node.name, target)
+                if before.model == wanted and before.stage in AT_REST:
+                    _log.info('%s: serves %s already', node.name, wanted)
                     continue
                 if node.name not in (step.node.name for step in touched):
                     touched.append(self._restore_point(node, before))
-                self._tell(f'rolling {target} out to {node.name}')
-                self._load(node, target, pacer=pacer)
-            except RolloutFailed as failure:
-                stuck = self.undo(touched, pacer=pacer)
-                raise _after_undo(failure, touched, stuck) from failure
+                self._tell(f'rolling {wanted} out to {node.name}')
+                served = self._load(node, wanted, pacer=pacer)
+                wanted = target if is_path(target) else served
+            _check_all_serve(nodes, served or wanted)
+        except RolloutFailed as failure:
+            steps = tuple(touched)
+            stuck = self.undo(touched, pacer=pacer)
+            raise _after_undo(failure, steps, stuck) from failure
 
-    def undo(self, steps: Sequence[Step], *, pacer: Pacer) -> tuple[str, ...]:
-        """Restore what served before, newest step first.
+    def undo(self, steps: list[Step], *, pacer: Pacer) -> tuple[str, ...]:
+        """Restore what served before, newest step first; what is back is taken off the list.
 
         A node that had no other request since goes back by its own ~/rollback, which needs no
         load. For others, ~/rollback could lead to any model: the parameter is set.
@@ -159,16 +115,43 @@ class Rollout:
             What went wrong, one line for each node that is not back.
 
         Raises:
-            Cancelled: told to stop.
+            Cancelled: told to stop; the steps that are left can be undone later.
         """
         failures: list[str] = []
-        for step in reversed(steps):
+        for step in reversed(tuple(steps)):
             self._tell(f'taking {step.node.name} back to {step.served or "no model"}')
             try:
                 self._restore(step, pacer=pacer)
             except RolloutFailed as failure:
                 failures.append(str(failure))
+            else:
+                steps.remove(step)
         return tuple(failures)
+
+    def step_back(self, node: ModelNode, *, pacer: Pacer) -> str:
+        """Let a node go to its previous model by itself, which may take a load.
+
+        Returns:
+            What it serves then.
+
+        Raises:
+            RolloutFailed: it serves what it served before.
+            Cancelled: told to stop.
+        """
+        before = self._known(node, pacer=pacer)
+        reply = node.roll_back(self._limits.answer_timeout_s)
+        if not reply.accepted and reply.answered:
+            raise _failed(node, reply.reason, 'a previous model')
+        deadline = pacer.now() + self._limits.answer_timeout_s
+        while True:
+            status = self._resting(node, AT_REST, pacer=pacer)
+            if status.model != before.model:
+                return status.model
+            refused = status.stage == 'rejected' and status.request_id > before.request_id
+            if refused or pacer.now() >= deadline:
+                reason = status.last_error if refused else reply.reason
+                raise _failed(node, f'~/rollback: {reason}', 'a previous model')
+            pacer.wait(self._limits.poll_s)
 
     def _restore_point(self, node: ModelNode, before: ServedModel) -> Step:
         parameter = node.get_model(self._limits.answer_timeout_s)
@@ -176,11 +159,12 @@ class Rollout:
             raise _failed(node, 'its parameter model cannot be read', 'a node with that parameter')
         # 'floor' or 'floor@latest' would resolve to the new version again; a path only to itself.
         restore = parameter if '/' in parameter or not before.model else before.model
-        return Step(node, before.model, restore, before.request_id)
+        return Step(node, before.model, restore, before.request_id, node.incarnation())
 
-    def _load(self, node: ModelNode, target: str, *, pacer: Pacer) -> None:
-        before = self._known(node, pacer=pacer)
+    def _load(self, node: ModelNode, target: str, *, pacer: Pacer) -> str:
+        """Ask a node for a model and wait until it serves; return its 'name@version'."""
         process = node.incarnation()
+        before = self._known(node, pacer=pacer)
         self._request(node, target, before, pacer=pacer)
         deadline = pacer.now() + self._limits.load_timeout_s
         while True:
@@ -194,16 +178,13 @@ class Rollout:
                     )
                 if status.stage == 'rejected':
                     raise _failed(node, f'{target!r} {status.last_error}', 'a model it accepts')
-                if status.stage == 'serving':
+                if status.fulfils(target):
                     _log.info('%s: serves %s', node.name, status.model)
-                    return
+                    return status.model
             if pacer.now() >= deadline:
-                stage = status.stage if status is not None else 'unknown'
-                raise _failed(
-                    node,
-                    f'{target!r} is at stage {stage} after {self._limits.load_timeout_s:.0f} s',
-                    'serving',
-                )
+                stage = f'stage {status.stage}' if status is not None else 'an unknown stage'
+                met = f'{target!r} is at {stage} after {self._limits.load_timeout_s:.0f} s'
+                raise _failed(node, met, 'serving')
             pacer.wait(self._limits.poll_s)
 
     def _request(self, node: ModelNode, target: str, before: ServedModel, *, pacer: Pacer) -> None:
@@ -222,7 +203,9 @@ class Rollout:
         status = self._resting(step.node, _ROLLBACK_POSSIBLE, pacer=pacer)
         if status.model == step.served:
             return
-        if not step.served or status.request_id == step.request_id + 1:
+        same_process = not step.node.incarnation() - step.processes
+        only_request = same_process and status.request_id == step.request_id + 1
+        if not step.served or only_request:
             reply = step.node.roll_back(self._limits.answer_timeout_s)
             if self._went_back(step, reply, pacer=pacer):
                 return
@@ -259,6 +242,15 @@ class Rollout:
             if pacer.now() >= deadline or not node.incarnation():
                 raise _failed(node, f'still at stage {status.stage}', 'a load that ends')
             pacer.wait(self._limits.poll_s)
+
+
+def _check_all_serve(nodes: Sequence[ModelNode], model: str) -> None:
+    """See that nobody restarted, or was asked for something else, behind the rollout's back."""
+    for node in nodes:
+        status = node.served_model()
+        if status is None or status.model != model:
+            found = (status.model if status is not None else '') or 'no model'
+            raise _failed(node, f'in the end it serves {found}', model)
 
 
 def _failed(node: ModelNode, met: str, expected: str) -> RolloutFailed:

@@ -11,13 +11,8 @@ from edge_seg.runtime.managing.managed_node import (
     Pacer,
 )
 from edge_seg.runtime.managing.manager_state import ManagerSettings
-from edge_seg.runtime.managing.rollout import (
-    ModelNode,
-    NodesNotReady,
-    Rollout,
-    RolloutFailed,
-    Step,
-)
+from edge_seg.runtime.managing.model_node import ModelNode
+from edge_seg.runtime.managing.rollout import NodesNotReady, Rollout, RolloutFailed, Step
 from edge_seg.runtime.managing.store_watch import StoreWatch
 
 _log = logging.getLogger(__name__)
@@ -46,7 +41,8 @@ class RolloutDesk:
         self._watch = watch
         self._rollout = Rollout(settings.rollout, tell=tell)
         self._touched: list[Step] = []  # by the rollout under way, in its order
-        self._last: list[Step] = []  # of the last rollout that stands
+        self._last: list[Step] = []  # of the last rollout that stands, as far as it does
+        self._went_back: dict[str, str] = {}  # in a ~/rollback without steps: what node serves
         self._unfinished = ''  # target of a rollout that was cancelled
         self._published = ''  # found by the watch and not rolled out yet
         self._next_look = 0.0
@@ -70,6 +66,7 @@ class RolloutDesk:
             )
         if self._unfinished != target:
             self._touched = []
+        self._went_back.clear()
         self._unfinished = target
         try:
             self._rollout.run(nodes, target, self._touched, pacer=pacer)
@@ -93,17 +90,24 @@ class RolloutDesk:
         """Take the last rollout back; without one, let each node go to its previous model.
 
         Raises:
-            RolloutFailed: not all nodes are back.
-            Cancelled: told to stop.
+            RolloutFailed: not all nodes are back; called again, it takes back those.
+            Cancelled: told to stop; called again, it goes on from there.
         """
-        steps = self._touched if self._unfinished else self._last
+        if self._unfinished:
+            self._last = self._touched or self._last
         self._unfinished = self._published = ''
-        self._touched, self._last = [], []
-        if steps:
-            failures = self._rollout.undo(steps, pacer=pacer)
-            done = ', '.join(f'{step.node.name} to {step.served or "none"}' for step in steps)
-        else:
-            failures, done = self._each_by_itself()
+        self._touched = []
+        try:
+            if self._last:
+                done = ', '.join(
+                    f'{step.node.name} to {step.served or "none"}' for step in self._last
+                )
+                failures = self._rollout.undo(self._last, pacer=pacer)
+            else:
+                failures, done = self._each_by_itself(pacer=pacer)
+        except Cancelled:
+            self._conclude('rollback: cancelled; ~/rollback takes back the rest', failed=True)
+            raise
         if failures:
             self._conclude('; '.join(failures), failed=True)
             raise RolloutFailed('; '.join(failures))
@@ -135,14 +139,21 @@ class RolloutDesk:
         self._published = ''
         self._told_not_ready = False
 
-    def _each_by_itself(self) -> tuple[tuple[str, ...], str]:
-        timeout_s = self._settings.rollout.answer_timeout_s
+    def _each_by_itself(self, *, pacer: Pacer) -> tuple[tuple[str, ...], str]:
+        """Let every node go to its previous model, once: twice would be there and back."""
         failures: list[str] = []
-        done: list[str] = []
         for node in reversed(self._participants()):
-            reply = node.roll_back(timeout_s)
-            (done if reply.accepted else failures).append(f'{node.name}: {reply.reason}')
-        return tuple(failures), '; '.join(done)
+            status = node.served_model()
+            if status is not None and self._went_back.get(node.name) == status.model:
+                continue
+            try:
+                self._went_back[node.name] = self._rollout.step_back(node, pacer=pacer)
+            except RolloutFailed as failure:
+                failures.append(str(failure))
+        done = ', '.join(f'{name} to {model}' for name, model in self._went_back.items())
+        if not failures:
+            self._went_back.clear()
+        return tuple(failures), done
 
     def _participants(self) -> tuple[ModelNode, ...]:
         """Nodes that serve models, in their order; refuses when one cannot load now."""
