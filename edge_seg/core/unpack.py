@@ -37,8 +37,7 @@ def unpack(declared: str, data: UInt8Array) -> DecodedImage:
             remedy='subscribe to the camera image, not to its depth',
         )
     file, declared = data.tobytes(), quoted(declared)
-    size = _measure(declared, file)
-    check_size(*size)
+    size = measure(declared, file)
     try:
         # UNCHANGED keeps gray gray, 16 bits 16 bits, and does not turn the image by its EXIF tag.
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
@@ -49,15 +48,30 @@ def unpack(declared: str, data: UInt8Array) -> DecodedImage:
     return _eight_bit(np.asarray(pixels))
 
 
-def _measure(declared: str, file: bytes) -> Size:
-    """Read the size from the header, and see that the file has an end."""
+def measure(declared: str, file: bytes) -> Size:
+    """Read the size from the header, and see that the file has an end; unpacks nothing.
+
+    Args:
+        declared: what the file is called, for the error text.
+        file: a JPEG or a PNG.
+
+    Raises:
+        FrameRejected: as ``unpack``.
+    """
     if file.startswith(_JPEG_START):
-        return _measure_jpeg(declared, file)
-    if file.startswith(_PNG_START):
-        return _measure_png(declared, file)
+        size = _measure_jpeg(declared, file)
+    elif file.startswith(_PNG_START):
+        size = _measure_png(declared, file)
+    else:
+        raise _unknown(declared, file)
+    check_size(*size)
+    return size
+
+
+def _unknown(declared: str, file: bytes) -> FrameRejected:
     if not file:
-        raise FrameRejected(DropReason.TRUNCATED_DATA, f'an empty {declared} image')
-    raise FrameRejected(
+        return FrameRejected(DropReason.TRUNCATED_DATA, f'an empty {declared} image')
+    return FrameRejected(
         DropReason.UNSUPPORTED_ENCODING,
         f'format {declared} with data that starts with {file[:4].hex(" ")}',
         expected='a JPEG (ff d8 ff) or a PNG (89 50 4e 47)',

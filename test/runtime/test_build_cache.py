@@ -71,6 +71,27 @@ def test_trimming_removes_what_was_not_used_for_longest(cache: BuildCache, put: 
     assert [entry.exists() for entry in (old, new, newest)] == [False, True, True]
 
 
+def test_the_entry_that_was_just_built_stays_however_large(cache: BuildCache, put: Put) -> None:
+    old, built = put('old', 600, 2), put('built', 6000, 1)
+    cache.trim(keep=built)
+
+    assert (old.exists(), built.exists()) == (False, True)
+
+
+def test_trimming_removes_what_a_killed_build_left_and_nothing_that_is_being_built(
+    cache: BuildCache,
+) -> None:
+    left, busy = (cache.entry(cache_key((name,)), '.built') for name in ('left', 'busy'))
+    files = [entry.with_name(f'.{entry.name}.x1') for entry in (left, busy)]
+    timings = left.with_name('.timings')
+    for file in (*files, timings):
+        file.write_bytes(b'half')
+    with cache.building(busy, cancelled=threading.Event()):
+        cache.trim()
+
+    assert [file.exists() for file in (*files, timings)] == [False, True, True]
+
+
 def test_using_an_entry_keeps_it_from_being_trimmed(cache: BuildCache, put: Put) -> None:
     old, new = put('old', 600, 1), put('new', 600, 2)
     cache.use(old)

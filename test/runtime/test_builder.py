@@ -90,6 +90,28 @@ def test_other_options_have_an_entry_of_their_own(
     assert len(entries) == 2
 
 
+def test_a_build_for_which_memory_is_short_is_refused_before_it_begins(
+    builder: Builder,
+    package: ModelPackage,
+    choice: BackendChoice,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nearly_full = psutil.virtual_memory()._replace(available=64 << 20)
+    monkeypatch.setattr(psutil, 'virtual_memory', lambda: nearly_full)
+    (package.path / 'net.onnx').write_bytes(b'no network')  # as the child would say
+
+    with pytest.raises(CompileFailed, match=r'net@1 needs about .* 64 MiB are available'):
+        builder.prebuilt(package, choice)
+
+
+def test_an_entry_larger_than_the_limit_of_the_cache_serves(
+    tmp_path: Path, package: ModelPackage, choice: BackendChoice
+) -> None:
+    builder = Builder(BuildCache(tmp_path / 'cache', limit_bytes=1), CompileOptions())
+
+    assert builder.prebuilt(package, choice).is_file()
+
+
 def test_a_refusal_in_the_child_arrives_as_it_was_said(
     builder: Builder, package: ModelPackage, choice: BackendChoice
 ) -> None:

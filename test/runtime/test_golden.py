@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 RIGHT = np.argmax(STRIPES, axis=2).astype(np.uint8)
-Pixels = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[Any]
 Publish = Callable[..., ModelFlow]
 
 
@@ -85,4 +85,27 @@ def test_a_sample_of_another_size_is_refused(publish: Publish) -> None:
 
 
 def test_a_sample_that_is_no_image_is_refused(publish: Publish) -> None:
-    assert 'no image that OpenCV reads' in refusal_of(publish(RIGHT, image=b'no image'))
+    assert 'expected a JPEG' in refusal_of(publish(RIGHT, image=b'no image'))
+
+
+def test_a_sample_that_unpacks_to_gigabytes_is_refused_before_it_does(publish: Publish) -> None:
+    image = bytearray(cv2.imencode('.png', STRIPES)[1].tobytes())
+    image[16:24] = (30000).to_bytes(4, 'big') * 2  # width and height, in the header
+    assert 'a 30000x30000 image; expected at most' in refusal_of(
+        publish(RIGHT, image=bytes(image))
+    )
+
+
+def test_a_huge_file_is_refused_before_it_is_read(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('edge_seg.runtime.loading.golden.LARGEST_FILE_BYTES', 10)
+    assert 'expected at most' in refusal_of(publish(RIGHT))
+
+
+def test_in_a_sample_of_16_bits_the_largest_number_is_not_compared(publish: Publish) -> None:
+    labels = RIGHT.astype(np.uint16)
+    labels[: len(labels) // 2] = 65535
+    flow = publish(labels)
+    flow.loader.load('net@1')
+    assert flow.board.status.stage == 'serving'

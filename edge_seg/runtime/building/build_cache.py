@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+import re
 import threading
 
 from edge_seg.errors import CompileFailed, StoreError
@@ -17,6 +18,9 @@ BAD_SUFFIX = '.bad'
 RECORD_SUFFIX = '.json'
 """Of what a backend keeps beside an entry; it goes with the entry."""
 LOCK_POLL_S = 0.1
+LOCK_SUFFIX = '.lock'
+_UNFINISHED = re.compile(r'\.([0-9a-f]{64})\.')
+"""How the name begins of an entry that is being written: a dot and its key."""
 
 
 def cache_key(parts: tuple[str, ...]) -> str:
@@ -77,8 +81,7 @@ class BuildCache:
         Raises:
             CompileFailed: ``cancelled`` was set while waiting.
         """
-        lock = entry.with_suffix('.lock')
-        with lock.open('w', encoding='ascii') as file:
+        with entry.with_suffix(LOCK_SUFFIX).open('w', encoding='ascii') as file:
             while not _try_lock(file.fileno()):
                 if cancelled.wait(LOCK_POLL_S):
                     raise CompileFailed('cancelled while another process was building it')
@@ -98,23 +101,40 @@ class BuildCache:
         with suppress(FileNotFoundError):  # another node trimmed it meanwhile
             entry.replace(entry.with_name(entry.name + BAD_SUFFIX))
 
-    def trim(self) -> None:
-        """Remove what was not used for longest until the rest fits the limit."""
+    def trim(self, *, keep: Path | None = None) -> None:
+        """Remove what killed builds left, then what was not used for longest until the rest fits.
+
+        Args:
+            keep: stays however large it is: the entry that is about to be loaded.
+        """
         files = []
         for path in self._root.iterdir():
             try:
                 status = path.stat()
             except FileNotFoundError:
                 continue  # another node trims too
-            if path.suffix not in ('.lock', RECORD_SUFFIX) and not path.name.startswith('.'):
+            unfinished = _UNFINISHED.match(path.name)
+            if unfinished:
+                self._remove_if_left(path, unfinished[1])
+            elif path.suffix not in (LOCK_SUFFIX, RECORD_SUFFIX) and path.name[0] != '.':
                 files.append((status.st_mtime, status.st_size, path))
         total = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
             if total <= self._limit_bytes:
                 return
+            if path == keep:
+                continue
             path.unlink(missing_ok=True)
             path.with_name(path.name + RECORD_SUFFIX).unlink(missing_ok=True)
             total -= size
+        if total > self._limit_bytes:
+            logger.warning('%s has %d MB, more than cache_limit_mb', keep, total // 1_000_000)
+
+    def _remove_if_left(self, unfinished: Path, key: str) -> None:
+        """Remove what nobody will finish: whoever builds an entry holds its lock."""
+        with (self._root / f'{key}{LOCK_SUFFIX}').open('w', encoding='ascii') as lock:
+            if _try_lock(lock.fileno()):
+                unfinished.unlink(missing_ok=True)
 
 
 def _try_lock(descriptor: int) -> bool:

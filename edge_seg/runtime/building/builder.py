@@ -15,6 +15,7 @@ from edge_seg.runtime.building.build_cache import BuildCache, cache_key
 from edge_seg.runtime.building.build_worker import BuildAnswer, BuildRequest, child_environment
 from edge_seg.runtime.building.engine_builds import BuildMode, EngineBuilds, tell_nobody
 from edge_seg.runtime.building.engine_child import OnBuild
+from edge_seg.runtime.building.memory import BUILD_LESS, check_fits
 
 WATCH_S = 0.2
 
@@ -50,7 +51,7 @@ class Builder:
             itself when the backend cannot build ahead.
 
         Raises:
-            CompileFailed: the child failed, crashed or was cancelled.
+            CompileFailed: memory is short, or the child failed, crashed or was cancelled.
             StoreError: the cache cannot be used.
         """
         artifact = package.artifact_for([choice.artifact_format])
@@ -66,11 +67,12 @@ class Builder:
             return entry
         with self._cache.building(entry, cancelled=self._cancelled):
             if not self._cache.use(entry):  # another node may have built it meanwhile
+                check_fits(artifact, package, remedy=BUILD_LESS)
                 name = choice.backend.name
                 options = self._options.for_backend(name)
                 request = BuildRequest(name, package.path, artifact, entry, options)
                 self._run(request, package.identity)
-                self._cache.trim()
+                self._cache.trim(keep=entry)
         return entry
 
     def discard(self, entry: Path, reason: str) -> None:

@@ -15,6 +15,7 @@ from edge_seg.models.package import ModelPackage
 from edge_seg.runtime.building.build_cache import BuildCache, cache_key
 from edge_seg.runtime.building.build_worker import BuildRequest
 from edge_seg.runtime.building.engine_child import OnBuild, run_build
+from edge_seg.runtime.building.memory import BUILD_LESS, check_fits
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +85,10 @@ class EngineBuilds:
             if problem:  # another node may have built it meanwhile
                 if entry.exists():
                     self.cache.set_aside(entry, problem)
+                check_fits(artifact, package, remedy=BUILD_LESS)
                 self._build(package, backend.name, artifact, entry)
                 self._check_built(backend, entry, parts)
-                self.cache.trim()
+                self.cache.trim(keep=entry)
         return entry
 
     def published(self, package: ModelPackage, backend: EngineBuilding, engine: Path) -> Path:

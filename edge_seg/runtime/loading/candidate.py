@@ -23,10 +23,10 @@ from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.signature import check_signature, SignaturePolicy
 from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.building.memory import check_fits, LOAD_LESS
 from edge_seg.runtime.frames.feeding import PreprocessMode
 from edge_seg.runtime.frames.serving import ServingModel
 from edge_seg.runtime.loading.golden import check_golden
-from edge_seg.runtime.loading.memory import check_fits
 from edge_seg.runtime.loading.warm_up import no_pause, noise, Pause, warm, WarmUp
 
 OnStage = Callable[[LoadStage], None]
@@ -178,7 +178,7 @@ class CandidateFactory:
             with _stage(LoadStage.LOAD, on_stage):
                 in_use = undo.enter_context(ExitStack())
                 in_use.enter_context(self._store.in_use(package))
-                check_fits(prepared.file, package.identity)
+                check_fits(prepared.file, package, remedy=LOAD_LESS)
                 self._take_turn()
                 compiled = self._compile(prepared)
                 undo.callback(compiled.close)
