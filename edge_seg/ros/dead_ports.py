@@ -64,9 +64,10 @@ def _dead(base: int, folder: Path) -> list[int]:
         first = base + _PER_PARTICIPANT * participant
         ports = (first + _DISCOVERY, first + _DATA)
         files = (folder / LOCK.format(name.format(port)) for port in ports for name in NAMES)
-        locks = [lock for lock in files if _is_dead(lock)]
-        if locks:
-            found.append((max(lock.stat().st_mtime for lock in locks), ports[0], locks))
+        left = [(lock, used_s) for lock in files if (used_s := _left_behind(lock)) is not None]
+        if left:
+            newest_s = max(used_s for _, used_s in left)
+            found.append((newest_s, ports[0], [lock for lock, _ in left]))
     found.sort()
     for _, _, locks in found[:-KEPT][:1]:
         for lock in locks:
@@ -75,14 +76,18 @@ def _dead(base: int, folder: Path) -> list[int]:
     return [port for _, port, _ in found[-KEPT:]]
 
 
-def _is_dead(lock: Path) -> bool:
-    """Whether the reader that made a lock file is gone: the kernel has then let go of the lock."""
+def _left_behind(lock: Path) -> float | None:
+    """Give the time of a lock file whose reader is gone: the kernel has then let go of the lock.
+
+    None for the living. Shared, so that of two processes that look at the same moment neither
+    takes the other for the reader; and only for that moment.
+    """
     try:
         with lock.open('rb') as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # no such port, locked, or of another user
-        return False
-    return True
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:  # no such port or just removed, locked, or of another user
+        return None
 
 
 def _keep_taken(port: int, end: ExitStack) -> None:

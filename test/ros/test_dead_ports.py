@@ -127,3 +127,13 @@ def test_other_middlewares_are_not_helped(tmp_path: Path, monkeypatch: pytest.Mo
         assert is_free(discovery_port(domain, 0))
 
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_two_processes_that_look_at_the_same_moment_both_see_the_dead(tmp_path: Path) -> None:
+    domain = free_domain()
+    port = discovery_port(domain, 0)
+    with leave_port(tmp_path, port).open('rb') as other:
+        fcntl.flock(other, fcntl.LOCK_SH)  # as the other one does while it looks
+
+        with clear_of_the_dead(domain, folder=tmp_path):
+            assert not is_free(port)
