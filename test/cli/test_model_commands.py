@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+from typing import Any
 
 from command_line import Run
 import edge_seg
@@ -151,6 +152,25 @@ def test_remove_refuses_what_is_labelled(run: Run, add: Run) -> None:
     assert 'has the label stable' in refused.err
     assert run('model', 'remove', 'floor@1', '--force').out == 'floor@1 is removed\n'
     assert run('model', 'remove', 'floor@1').code == 3
+
+
+def test_commands_that_change_something_tell_scripts_what(
+    run: Run, add: Run, tmp_path: Path
+) -> None:
+    add()
+
+    def told(*command: object) -> Any:
+        return json.loads(run('model', *command, '--json').out)
+
+    stem = tmp_path / 'site'
+    assert told('keygen', stem) == {
+        'private': f'{stem}.key.pem', 'public': f'{stem}.pub.pem'
+    }  # fmt: skip
+    signed = told('sign', 'floor', '--key', f'{stem}.key.pem')
+    assert (signed['model'], signed['algorithm']) == ('floor@1', 'ed25519')
+    assert told('label', 'floor@1', 'stable') == {'label': 'floor@stable', 'means': 'floor@1'}
+    assert told('label', '--drop', 'floor', 'stable')['means'] == ''
+    assert told('remove', 'floor@1') == {'removed': ['floor@1']}
 
 
 def test_prune_keeps_the_newest(run: Run, add: Run) -> None:

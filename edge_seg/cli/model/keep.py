@@ -12,32 +12,47 @@ from edge_seg.models.store import ModelStore
 @click.argument('name', metavar='LABEL')
 @store_option
 @click.option('--drop', is_flag=True, help='Forget the label; MODEL is then a bare name.')
-def label(model: str, name: str, store: ModelStore, drop: bool) -> None:
+@json_option
+def label(model: str, name: str, store: ModelStore, drop: bool, as_json: bool) -> None:
     """Let LABEL mean MODEL, e.g. floor@2 stable; a label is moved when it exists."""
     reference = parse_reference(model)
     if drop:
         store.drop_label(reference.name, name)
-        click.echo(f'{reference.name}@{name} is forgotten')
+        _show_label(f'{reference.name}@{name}', '', as_json)
         return
     # A version, not a label: what it means must not depend on when the command runs.
     package = store.resolve(model)
     store.set_label(reference.name, name, package.manifest.spec.version)
-    click.echo(f'{reference.name}@{name} means {package.identity}')
+    _show_label(f'{reference.name}@{name}', package.identity, as_json)
+
+
+def _show_label(reference: str, means: str, as_json: bool) -> None:
+    if as_json:
+        show_json({'label': reference, 'means': means})
+    else:
+        click.echo(f'{reference} means {means}' if means else f'{reference} is forgotten')
 
 
 @click.command()
 @click.argument('models', nargs=-1, required=True, metavar='NAME@VERSION...')
 @store_option
 @click.option('--force', is_flag=True, help='Even when labelled or in use.')
-def remove(models: tuple[str, ...], store: ModelStore, force: bool) -> None:
+@json_option
+def remove(models: tuple[str, ...], store: ModelStore, force: bool, as_json: bool) -> None:
     """Take versions out of the store, bad entries too."""
     for model in models:
         reference = parse_reference(model)
         if not is_name(reference.name) or not is_version(reference.selector):
             raise StoreError(f'{model!r} names no single version', expected='name@version')
-    for model in models:
-        entry = store.remove(model, force=force)
-        click.echo(f'{entry.identity} is removed')
+    removed: list[str] = []
+    try:
+        for model in models:
+            removed.append(store.remove(model, force=force).identity)
+            if not as_json:
+                click.echo(f'{removed[-1]} is removed')
+    finally:  # one that is refused does not hide those before it
+        if as_json:
+            show_json({'removed': removed})
 
 
 @click.command()

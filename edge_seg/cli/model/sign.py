@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import click
-from edge_seg.cli.view import store_option
+from edge_seg.cli.view import json_option, show_json, store_option
 from edge_seg.models.keys import generate_pair
 from edge_seg.models.package import verify_artifacts
 from edge_seg.models.signature import sign_with_key, sign_with_secret
@@ -12,9 +12,13 @@ from edge_seg.models.store import ModelStore
 
 @click.command()
 @click.argument('stem', type=click.Path(path_type=Path))
-def keygen(stem: Path) -> None:
+@json_option
+def keygen(stem: Path, as_json: bool) -> None:
     """Make the keys STEM.key.pem, to sign with, and STEM.pub.pem, for the robots to trust."""
     private, public = generate_pair(stem)
+    if as_json:
+        show_json({'private': str(private), 'public': str(public)})
+        return
     click.echo(f'{private}  private: keep it off the robots')
     click.echo(f'{public}  public: copy it to the robots, parameter trusted_keys')
 
@@ -26,7 +30,10 @@ def keygen(stem: Path) -> None:
 @click.option(
     '--hmac-secret', type=click.Path(path_type=Path), help='File with the shared secret.'
 )
-def sign(model: str, store: ModelStore, key: Path | None, hmac_secret: Path | None) -> None:
+@json_option
+def sign(
+    model: str, store: ModelStore, key: Path | None, hmac_secret: Path | None, as_json: bool
+) -> None:
     """Sign MODEL, after checking its digests; a signature that is there is replaced."""
     if (key is None) == (hmac_secret is None):
         raise click.UsageError('give either --key or --hmac-secret')
@@ -37,4 +44,13 @@ def sign(model: str, store: ModelStore, key: Path | None, hmac_secret: Path | No
     else:
         assert hmac_secret is not None
         signature = sign_with_secret(package, hmac_secret)
+    if as_json:
+        show_json(
+            {
+                'model': package.identity,
+                'algorithm': signature.algorithm,
+                'key_id': signature.key_id,
+            }
+        )
+        return
     click.echo(f'{package.identity} is signed with {signature.algorithm} key {signature.key_id}')
