@@ -37,12 +37,12 @@ def measure_kills(plan: RigPlan, options: BenchOptions) -> Part:
 
 
 def measure_kills_in_loads(plan: RigPlan, options: BenchOptions) -> Part:
-    """Kill the node during a build, before a swap and after it."""
+    """Kill the node during a build, before a swap, as it begins, and after it."""
     part = Part()
     with _managed(plan, options.folder / 'kills_in_loads') as rig:
         invalid = _kill_at(rig, ('build',), options, build=True)
-        invalid += _kill_at(rig, ('warm',), options, build=False)
-        invalid += _kill_at(rig, ('probation',), options, build=False)
+        for stage in ('warm', 'swap', 'probation'):
+            invalid += _kill_at(rig, (stage,), options, build=False)
     part.targets['invalid_after_kill_in_build_or_swap'] = Target(len(invalid), 'entries', 0.0)
     part.figures['invalid_after_kill'] = invalid
     return part

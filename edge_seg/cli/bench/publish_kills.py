@@ -36,7 +36,8 @@ def measure_publish_kills(good: Path, options: BenchOptions) -> Part:
     whole_s = _publish(_draft(folder, good, next(versions)), root, None)
     chance = random.Random(1)
     killed = 0
-    for _ in range(options.repeats(20, 5)):
+    trials = options.repeats(20, 5)
+    for _ in range(trials):
         draft = _draft(folder, good, next(versions))
         killed += _publish(draft, root, chance.uniform(0.0, 1.1) * whole_s) == 0.0
         shutil.rmtree(draft)
@@ -46,6 +47,7 @@ def measure_publish_kills(good: Path, options: BenchOptions) -> Part:
     invalid += _invalid(root)
     store = ModelStore(root)
     part.targets['invalid_after_kill_in_publish'] = Target(len(invalid), 'entries', 0.0)
+    part.targets['killed_in_publish'] = Target(killed, 'publishers', trials / 2, 'at least')
     part.figures['publish_kills'] = {
         'publishers_killed': killed,
         'versions_whole': len(store.entries()),
