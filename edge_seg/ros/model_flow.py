@@ -65,7 +65,7 @@ class ModelFlow:
             loader = self._make_loader(settings, succession)
             undo.callback(loader.close, LOADER_STOP_TIMEOUT_S)
             loader.load(settings.model)
-            self.requests.attach(loader, settings.model)
+            self.requests.attach(loader)
             undo.callback(self.requests.detach)
             self._every(JUDGE_PERIOD_S, succession.judge, undo)
             if settings.watch_store_s > 0:
@@ -148,9 +148,8 @@ class ModelFlow:
         )
 
     def _on_withdrawn(self, withdrawn: LoadedModel, reason: str) -> None:
-        message = f'{withdrawn.model.identity} was withdrawn: {reason}'
-        self._node.get_logger().error(message)
-        self.requests.withdrawn(withdrawn.package.manifest_sha256, message)
+        self._node.get_logger().error(f'{withdrawn.model.identity} was withdrawn: {reason}')
+        self.requests.withdrawn(withdrawn.package.manifest_sha256)
 
     def _on_first_answer(self, answer: Answer) -> None:
         if isinstance(answer.header, Header):

@@ -174,7 +174,6 @@ def test_more_than_255_classes_make_16_bit_masks(station: Station) -> None:
         ('nowhere', ('resolve', 'nowhere', 'colours')),
         ('colours@7', ('resolve', 'no version 7')),
         ('colours@stable-ish!', ('resolve', 'name@version')),
-        ('', ('model', 'empty')),
     ],
 )
 def test_a_name_without_a_model_is_refused_at_once(
@@ -183,6 +182,15 @@ def test_a_name_without_a_model_is_refused_at_once(
     result = station.operator.set(model=wrong)
     assert not result.successful
     assert [word for word in words if word not in result.reason] == []
+    status = station.stage('rejected', requested=wrong)
+    assert status.values['last_error'] == result.reason
+    station.assert_serves(1)
+
+
+def test_an_empty_name_is_refused_as_a_value(station: Station) -> None:
+    result = station.operator.set(model='')
+    assert not result.successful
+    assert 'empty' in result.reason
     station.assert_serves(1)
     station.stage('serving', requested='colours@1')
 
@@ -280,14 +288,40 @@ def test_services_of_an_unconfigured_node_refuse(inactive: Operator, service: st
 def test_a_request_during_a_load_is_refused(station: Station) -> None:
     station.operator.change_settings(model='slow@1')
     station.stage('warm', requested='slow@1')
-    for response in (station.operator.trigger('reload'), station.operator.trigger('rollback')):
-        assert not response.success
-        assert "'slow@1' is being loaded" in response.message
+    response = station.operator.trigger('reload')
+    assert not response.success
+    assert "'slow@1' is being loaded" in response.message
     result = station.operator.set(model='colours@2')
     assert not result.successful
     assert "'slow@1' is being loaded" in result.reason
     np.testing.assert_array_equal(station.answer(), expected(1))
     station.stage('serving', requested='slow@1')
+
+
+def test_a_rollback_gives_a_load_up(station: Station) -> None:
+    station.operator.change_settings(model='colours@2')
+    station.stage('serving', requested='colours@2')
+    station.operator.change_settings(model='slow@1')
+    station.stage('warm', requested='slow@1')
+    response = station.operator.trigger('rollback')
+    assert (response.success, response.message) == (True, 'serving colours@1')
+    station.assert_serves(1)
+    status = station.stage('rejected', requested='slow@1')
+    assert 'loading was cancelled' in status.values['last_error']
+    station.assert_serves(1)
+
+
+def test_a_rollback_gives_a_reload_up(station: Station) -> None:
+    station.operator.change_settings(model='slow@1')
+    station.stage('serving', requested='slow@1')
+    reload = station.operator.trigger_later('reload')
+    station.stage('warm', requested='slow@1')
+    response = station.operator.trigger('rollback')
+    assert (response.success, response.message) == (True, 'serving colours@1')
+    refused = reload()
+    assert not refused.success
+    assert 'loading was cancelled' in refused.message
+    station.assert_serves(1)
 
 
 def test_a_load_outlives_a_deactivation(station: Station) -> None:
@@ -326,6 +360,30 @@ def test_a_shutdown_gives_a_load_up(tmp_path: Path, models: ModelStore) -> None:
         report = operator.report(lambda r: r.values['state'] == 'finalized', 'finalized')
         assert report.values['model'] == ''
         assert 'serving slow@1' not in process.log
+
+
+def test_the_store_is_followed_from_publication_to_publication(
+    tmp_path: Path, models: ModelStore
+) -> None:
+    sources = tmp_path / 'sources'
+    colour_models.publish_colours(models, sources, 1, name='watched')
+    with segmentation_nodes(tmp_path, models) as start:
+        _, operator = start(model='watched@latest', watch_store_s=0.1, probation_frames=0)
+        operator.start()
+        station = Station(operator)
+        for version in (2, 3):
+            colour_models.publish_colours(
+                models, sources, version, name='watched', shift=version - 1
+            )
+            station.status(
+                lambda status, name=f'watched@{version}': status.values['model'] == name,
+                f'watched@{version}',
+            )
+            np.testing.assert_array_equal(station.answer(), expected(version))
+        response = operator.trigger('rollback')
+        assert (response.success, response.message) == (True, 'serving watched@2')
+        colour_models.publish_colours(models, sources, 4, name='watched', shift=3)
+        station.status(lambda status: status.values['model'] == 'watched@4', 'watched@4')
 
 
 def test_a_model_that_misleads_is_withdrawn_by_itself(inactive: Operator) -> None:

@@ -44,6 +44,7 @@ class ModelFlow:
         self.worn_out: list[str] = []
         self.first_answers: list[Answer] = []
         self.outcomes: list[tuple[bool, str]] = []
+        self.done: list[int] = []
         self._done = threading.Condition()
         self.slot: ModelSlot[ServingModel] = ModelSlot()
         self.board = StatusBoard(self._on_status)
@@ -119,8 +120,9 @@ class ModelFlow:
             self.history.append(status)
             self._done.notify_all()
 
-    def _on_done(self, success: bool, message: str) -> None:
+    def _on_done(self, number: int, success: bool, message: str) -> None:
         with self._done:
+            self.done.append(number)
             self.outcomes.append((success, message))
             self._done.notify_all()
 

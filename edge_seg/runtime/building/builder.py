@@ -80,8 +80,12 @@ class Builder:
         self._cache.set_aside(entry, reason)
 
     def cancel(self) -> None:
-        """End the build under way and refuse further ones."""
+        """End the build under way and refuse further ones until ``renew``."""
         self._cancelled.set()
+
+    def renew(self) -> None:
+        """Forget an earlier ``cancel``."""
+        self._cancelled.clear()
 
     def _key(self, package: ModelPackage, choice: BackendChoice) -> str:
         options = self._options.for_backend(choice.backend.name)

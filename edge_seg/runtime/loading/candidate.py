@@ -1,7 +1,7 @@
 """Makes a model that can serve from a name, stage by stage, or says which stage refused it."""
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, ExitStack
+from contextlib import AbstractContextManager, contextmanager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 import threading
@@ -30,6 +30,7 @@ from edge_seg.runtime.loading.golden import check_golden
 from edge_seg.runtime.loading.warm_up import no_pause, noise, Pause, warm, WarmUp
 
 OnStage = Callable[[LoadStage], None]
+CANCELLED = 'loading was cancelled'
 
 
 class ChooseBackend(Protocol):
@@ -84,12 +85,14 @@ class LoadedModel:
         model: what runs.
         choice: its backend, and why others were not taken.
         warm_up: what warming up measured.
+        request: as it was asked for, e.g. 'floor@latest'; '' where nobody asks.
     """
 
     package: ModelPackage
     model: ServingModel
     choice: BackendChoice
     warm_up: WarmUp
+    request: str = ''
 
 
 class CandidateFactory:
@@ -201,15 +204,34 @@ class CandidateFactory:
             undo.pop_all()
         return LoadedModel(package, model, prepared.choice, warm_up)
 
+    def keep(self, package: ModelPackage) -> AbstractContextManager[None]:
+        """Keep a model from being removed from the store while the block runs.
+
+        Raises:
+            StoreError: it is gone already.
+        """
+        return self._store.in_use(package)
+
     def cancel(self) -> None:
-        """Give up the candidate under way, and every later one."""
+        """Give up the candidate under way, and every later one until ``renew``."""
         self._cancelled.set()
         if self._builder is not None:
             self._builder.cancel()
 
+    def renew(self) -> None:
+        """Forget an earlier ``cancel``."""
+        self._cancelled.clear()
+        if self._builder is not None:
+            self._builder.renew()
+
+    @property
+    def cancelled(self) -> bool:
+        """True when the candidate under way was given up."""
+        return self._cancelled.is_set()
+
     def _take_turn(self) -> None:
-        if self._cancelled.is_set():
-            raise CompileFailed('loading was cancelled')
+        if self.cancelled:
+            raise CompileFailed(CANCELLED)
         self._pause()
 
     def _build(self, package: ModelPackage, without: tuple[str, ...]) -> Prepared:

@@ -1,20 +1,17 @@
 """The loader: serves requests for models, one at a time, in a thread of its own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 import logging
 import threading
 
 from edge_seg.core.values import Size
-from edge_seg.errors import (
-    BackendUnavailable,
-    LoadInProgress,
-    LoadStage,
-    ModelNotFound,
-    ModelRejected,
-    NoActiveModel,
-)
+from edge_seg.errors import LoadInProgress, ModelNotFound, ModelRejected, NoActiveModel
 from edge_seg.models.store import ModelPackage
-from edge_seg.runtime.loading.candidate import CandidateFactory, Prepared
+from edge_seg.runtime.loading.candidate import CandidateFactory
+from edge_seg.runtime.loading.changeover import Changeover
+from edge_seg.runtime.loading.fallback import Fallback
+from edge_seg.runtime.loading.lineage import Order
 from edge_seg.runtime.loading.model_status import StatusBoard
 from edge_seg.runtime.loading.succession import Succession
 
@@ -30,7 +27,8 @@ class ModelLoader:
         board: told of every stage.
         exclusive: unload the present model before the next one is loaded.
         camera_size: present size of the camera image, None while no frame came.
-        on_done: told how a background request ended (success, message), in the loading thread.
+        on_done: told how a background request ended (number, success, message), in the loading
+            thread, when the next one may have begun already.
     """
 
     def __init__(
@@ -41,28 +39,33 @@ class ModelLoader:
         *,
         exclusive: bool,
         camera_size: Callable[[], Size | None],
-        on_done: Callable[[bool, str], None],
+        on_done: Callable[[int, bool, str], None],
     ) -> None:
         self._factory = factory
         self._succession = succession
         self._board = board
-        self._exclusive = exclusive
-        self._camera_size = camera_size
+        self._changeover = Changeover(
+            factory, succession, board, exclusive=exclusive, camera_size=camera_size
+        )
         self._on_done = on_done
         self._lock = threading.Lock()  # guards everything below
         self._thread: threading.Thread | None = None
         self._busy = False
         self._closed = False
-        self._before: ModelPackage | None = None  # what served before the last swap
-        self._earlier: ModelPackage | None = None  # and before the swap before that
-        self._refused = ''  # digest of the manifest that was refused last
-        self._failed_backends: frozenset[str] = frozenset()
+        self._fallback = Fallback(backend_is_free=factory.backend_is_free)
+        self._refused: set[str] = set()  # digests of manifests that are not loaded by themselves
+        self._last_unfollowed = ''  # why the store was not followed
 
     @property
     def served_reference(self) -> str:
         """What to ask for to get the model that serves: name@version, or a path; '' for none."""
         served = self._succession.served
         return '' if served is None else self._factory.reference(served.package)
+
+    @property
+    def request_number(self) -> int:
+        """Number of the last request that began."""
+        return self._board.status.request_id
 
     def load(self, request: str) -> None:
         """Load a model and make it serve, in the calling thread.
@@ -73,12 +76,12 @@ class ModelLoader:
         """
         package = self._begin(request)
         try:
-            self._bring_in(package)
+            self._changeover.run(Order(request, package))
         finally:
             self._end()
 
     def check(self, request: str) -> None:
-        """Tell whether ``request`` could begin now; changes nothing.
+        """Tell whether ``request`` could begin now; a refusal is told on the board as well.
 
         Raises:
             LoadInProgress: another request is being served.
@@ -86,31 +89,43 @@ class ModelLoader:
         """
         with self._lock:
             self._refuse_when_busy(request)
-        self._factory.resolve(request)
+        try:
+            self._factory.resolve(request)
+        except ModelRejected as rejection:
+            self._tell_refusal(request, rejection)
+            raise
 
-    def request(self, request: str, *, without: tuple[str, ...] = ()) -> None:
+    def request(self, request: str) -> None:
         """Begin to load a model in the background, after looking it up.
 
         Args:
             request: name, name@version, name@label or a path.
-            without: backends that failed with it.
 
         Raises:
             LoadInProgress: another request is being served.
             ModelRejected: it does not resolve, or its signature is not accepted.
         """
         package = self._begin(request)
-        thread = threading.Thread(
-            target=self._run, args=(package, without), name='model_loader', daemon=True
-        )
-        with self._lock:
-            self._thread = thread
-        thread.start()
+        self._fallback.forget()
+        self._start(Order(request, package))
 
-    def request_if_changed(self, request: str) -> None:
-        """Begin to load what ``request`` names, when it is not what serves.
+    def reload(self) -> None:
+        """Resolve again what the present model was asked for with, and load what that is now.
 
-        A model that was refused or withdrawn is not tried again: it would be for ever.
+        Raises:
+            NoActiveModel: no model serves.
+            LoadInProgress: another request is being served.
+            ModelRejected: it does not resolve, or its signature is not accepted.
+        """
+        served = self._succession.served
+        if served is None:
+            raise NoActiveModel('no model serves', remedy='set the parameter model')
+        self.request(served.request)
+
+    def follow(self) -> None:
+        """Begin to load what the request for the present model names by now, if that is new.
+
+        A model that was refused, withdrawn or rolled back is not: it would be for ever.
 
         Raises:
             ModelRejected: it does not resolve, or its signature is not accepted.
@@ -118,67 +133,79 @@ class ModelLoader:
         with self._lock:
             if self._busy or self._closed:
                 return
-            refused = self._refused
-        package = self._factory.resolve(request)
-        served = self._succession.served
-        known = (refused, '' if served is None else served.package.manifest_sha256)
-        if package.manifest_sha256 not in known:
-            self.request(request)
-
-    def try_next_backend(self) -> None:
-        """Begin to load the present model with another backend, as the present one failed.
-
-        Raises:
-            LoadInProgress: a request is being served.
-            BackendUnavailable: the backend was named, so that none may take its place.
-            ModelRejected: the model is not in the store any more.
-        """
         served = self._succession.served
         if served is None:
             return
-        if not self._factory.backend_is_free:
-            raise BackendUnavailable(
-                f'backend {served.model.report.backend} was asked for by name',
-                remedy='set backend: auto to let another one take over',
-            )
+        try:
+            package = self._factory.resolve(served.request)
+        except ModelRejected as rejection:
+            if str(rejection) != self._last_unfollowed:
+                self._last_unfollowed = str(rejection)
+                self._tell_refusal(served.request, rejection)
+            raise
         with self._lock:
-            self._failed_backends |= {served.model.report.backend}
-            without = tuple(sorted(self._failed_backends))
-        self.request(self._factory.reference(served.package), without=without)
+            known = self._refused | {served.package.manifest_sha256}
+        if package.manifest_sha256 not in known:
+            self.request(served.request)
+
+    def fall_back(self) -> None:
+        """Begin to load what takes over from the present model, which fails again and again.
+
+        Returns at once while another request is being served; to be called again when the model
+        goes on failing.
+
+        Raises:
+            BackendUnavailable: nothing is left to try.
+            ModelRejected: what would be next is not in the store any more.
+        """
+        served, previous = self._succession.served, self._succession.previous
+        with self._lock:
+            if served is None or self._busy or self._closed:
+                return
+            way = self._fallback.next(served, previous)
+        self._load_again(way)
 
     def withdrawn(self, manifest_sha256: str) -> None:
-        """Note that a model was withdrawn after its swap, which thereby never happened."""
+        """Note that a model was withdrawn after its swap."""
         with self._lock:
-            self._refused = manifest_sha256
-            self._before = self._earlier
+            self._refused.add(manifest_sha256)
 
     def roll_back(self) -> str:
         """Bring the previous model back: at once when it is still loaded, else by loading it.
+
+        A load under way is given up.
 
         Returns:
             name@version of what serves now; '' when it is being loaded in the background.
 
         Raises:
-            LoadInProgress: another request is being served.
+            LoadInProgress: a load under way has to end first, as nothing is kept loaded.
             ModelNotFound: no other model served since the node was configured.
             ModelRejected: it is not in the store any more.
         """
-        with self._lock:
-            self._refuse_when_busy('rollback')
-            before = self._before
+        loading = self._give_up_load()
         try:
-            return self._succession.roll_back()
+            back, left = self._succession.roll_back()
         except NoActiveModel:
             pass  # not kept loaded
-        served = self._succession.served
-        if before is None or (
-            served is not None and served.package.manifest_sha256 == before.manifest_sha256
-        ):
+        else:
+            self.withdrawn(left.package.manifest_sha256)
+            return back.model.identity
+        if loading:
+            raise LoadInProgress(
+                f'{self._board.status.requested!r} is being loaded, and no other model is kept',
+                remedy='ask again when ~/model_status says that the load is given up or done',
+            )
+        previous = self._succession.previous
+        if previous is None:
             raise ModelNotFound(
                 'there is no previous model to go back to',
                 remedy='set the parameter model to the one you want',
             )
-        self.request(self._factory.reference(before))
+        served = self._succession.served
+        self._load_again(replace(previous, proven=True))
+        if served is not None:
+            self.withdrawn(served.package.manifest_sha256)
         return ''
 
     def close(self, timeout_s: float) -> bool:
@@ -186,11 +213,12 @@ class ModelLoader:
 
         Returns:
             False when the thread did not end in time; its candidate is then closed, not served,
-            when it does.
+            when it does, and nobody is told.
         """
         with self._lock:
             self._closed = True
             thread = self._thread
+        self._changeover.close()
         self._factory.cancel()
         if thread is not None:
             thread.join(timeout_s)
@@ -200,6 +228,7 @@ class ModelLoader:
         with self._lock:
             self._refuse_when_busy(request)
             self._busy = True
+            self._factory.renew()
         try:
             self._board.requested(request)
             return self._factory.resolve(request)
@@ -217,69 +246,50 @@ class ModelLoader:
                 remedy=f'ask for {request!r} again when ~/model_status says serving',
             )
 
+    def _tell_refusal(self, request: str, rejection: ModelRejected) -> None:
+        """Tell of a request that did not begin, unless that would hide how another one goes."""
+        if self._board.status.at_rest:
+            self._board.requested(request)
+            self._board.rejected(rejection)
+
+    def _give_up_load(self) -> bool:
+        """Cancel the load under way while something serves; tells whether there is one."""
+        with self._lock:
+            if self._closed:
+                raise LoadInProgress('the node is being cleaned up', remedy='configure it again')
+            if self._busy and self._succession.served is not None:
+                self._factory.cancel()
+            return self._busy
+
     def _end(self) -> None:
         with self._lock:
             self._busy = False
 
-    def _run(self, package: ModelPackage, without: tuple[str, ...]) -> None:
+    def _load_again(self, order: Order) -> None:
+        """Begin to load a model that served before, in the background."""
+        package = self._begin(self._factory.reference(order.package))
+        self._start(replace(order, package=package))
+
+    def _start(self, order: Order) -> None:
+        thread = threading.Thread(
+            target=self._run, args=(order, self.request_number), name='model_loader', daemon=True
+        )
+        with self._lock:
+            self._thread = thread
+        thread.start()
+
+    def _run(self, order: Order, number: int) -> None:
+        identity = order.package.identity
         try:
-            self._bring_in(package, without=without)
+            self._changeover.run(order)
         except ModelRejected as rejection:
-            logger.error('%s was refused at %s', package.identity, rejection)
-            with self._lock:
-                self._refused = package.manifest_sha256
+            logger.error('%s was refused at %s', identity, rejection)
+            self.withdrawn(order.sha256)
             success, message = False, str(rejection)
         else:
-            success, message = True, f'serving {package.identity}'
+            success, message = True, f'serving {identity}'
         self._end()
-        self._on_done(success, message)
-
-    def _bring_in(self, package: ModelPackage, *, without: tuple[str, ...] = ()) -> None:
-        try:
-            prepared = self._factory.prepare(
-                package, on_stage=self._board.entered, without=without
-            )
-            self._replace(prepared)
-        except ModelRejected as rejection:
-            self._board.rejected(rejection)
-            raise
-        except Exception as bug:
-            # A bug in a backend must not leave 'loading' behind for ever.
-            logger.exception('a bug while loading %s', package.identity)
-            stage = LoadStage(self._board.status.stage)
-            unexpected = ModelRejected(stage, f'{type(bug).__name__}: {bug}')
-            self._board.rejected(unexpected)
-            raise unexpected from bug
-
-    def _replace(self, prepared: Prepared) -> None:
-        served = self._succession.served
-        before = None if served is None else served.package
-        if self._exclusive and before is not None:
-            self._succession.vacate()
-            self._board.made_room()
         with self._lock:
-            known = self._before, self._earlier
-            self._before, self._earlier = before, self._before
-        try:
-            self._install(prepared)
-        except ModelRejected as rejection:
-            with self._lock:
-                self._before, self._earlier = known
-            if self._exclusive and before is not None:
-                self._restore(before, rejection)
-            raise
-
-    def _install(self, prepared: Prepared, *, instead_of: ModelRejected | None = None) -> None:
-        candidate = self._factory.bring_up(
-            prepared, camera=self._camera_size(), on_stage=self._board.entered
-        )
-        self._succession.install(candidate, instead_of=instead_of)
-        gap_s = self._board.status.gap_s
-        if gap_s:
-            logger.warning('no model served for %.2f s while models were exchanged', gap_s)
-
-    def _restore(self, package: ModelPackage, rejection: ModelRejected) -> None:
-        """Load again what was unloaded to make room."""
-        logger.warning('loading %s again', package.identity)
-        prepared = self._factory.prepare(package, on_stage=self._board.entered)
-        self._install(prepared, instead_of=rejection)
+            closed = self._closed
+        if not closed:
+            self._on_done(number, success, message)

@@ -23,14 +23,21 @@ Phase = Literal[
     'rejected',
 ]
 
+LOADING = frozenset(stage.value for stage in LoadStage) - {LoadStage.PROBATION.value}
+"""Stages of a request whose model does not serve yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
     """A snapshot.
 
+    What is told of the last request (``stage``, ``requested``, ``request_id``, ``last_error``) and
+    of what serves (the rest) are two things: while a model is on probation, the next one may be
+    loading. How probation ends is told by ``stage`` only when no other request came since.
+
     Attributes:
-        stage: 'serving' or 'none' at rest, a load stage while loading, 'rejected' after a load
-            that failed (``model`` still says what serves).
+        stage: of the last request: 'serving' or 'none' at rest, a load stage while loading,
+            'rejected' after a load that failed (``model`` still says what serves).
         model: 'name@version' of the model that serves, '' for none.
         sha256: digest of its manifest.
         backend: registry name of its backend.
@@ -104,7 +111,7 @@ class StatusBoard:
             self._change(replace(self._status, stage=stage.value))
 
     def serving(self, loaded: LoadedModel, *, on_trial: bool) -> None:
-        """Note that a model serves, at first perhaps on trial."""
+        """Note that the requested model serves, at first perhaps on trial."""
         with self._lock:
             stage: Phase = 'probation' if on_trial else 'serving'
             self._change(replace(self._describing(loaded), stage=stage, last_error=''))
@@ -127,13 +134,26 @@ class StatusBoard:
     def settled(self) -> None:
         """Note that the present model passed its probation."""
         with self._lock:
-            self._change(replace(self._status, stage='serving'))
+            if self._status.stage == 'probation':  # else it is of a later request
+                self._change(replace(self._status, stage='serving'))
 
     def withdrew(self, failed: LoadedModel, back: LoadedModel, reason: str) -> None:
         """Note that a model was withdrawn after the swap, and what serves again."""
+        error = f'probation: {failed.model.identity} was withdrawn: {reason}'
+        self._returned(back, stage='rejected', error=error)
+
+    def rolled_back(self, back: LoadedModel) -> None:
+        """Note that the model before the present one serves again, as was asked for."""
+        self._returned(back, stage='serving', error='')
+
+    def _returned(self, back: LoadedModel, *, stage: Phase, error: str) -> None:
+        """Keep the stage, when it is that of a load under way: its end is still to come."""
         with self._lock:
-            error = f'probation: {failed.model.identity} was withdrawn: {reason}'
-            self._change(replace(self._describing(back), stage='rejected', last_error=error))
+            described = self._describing(back)
+            loading = described.stage in LOADING
+            self._change(
+                replace(described, stage=described.stage if loading else stage, last_error=error)
+            )
 
     def first_frame(self, stamp: str) -> None:
         """Note the stamp of the first frame that the present model answered."""

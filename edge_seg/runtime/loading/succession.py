@@ -2,36 +2,26 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-import logging
+from functools import partial
 import threading
 import time
 
 from edge_seg.errors import LoadStage, ModelRejected, NoActiveModel
-from edge_seg.models.store import ModelPackage
 from edge_seg.runtime.frames.answer import Answer
 from edge_seg.runtime.frames.serving import ServingModel
 from edge_seg.runtime.frames.slot import Holding, ModelSlot
-from edge_seg.runtime.loading.candidate import LoadedModel
+from edge_seg.runtime.loading.candidate import CANCELLED, LoadedModel
+from edge_seg.runtime.loading.closing import close_between_frames, close_later, DRAIN_TIMEOUT_S
 from edge_seg.runtime.loading.idle_moments import IdleMoments
+from edge_seg.runtime.loading.lineage import Kept, Lineage, Order
 from edge_seg.runtime.loading.model_status import StatusBoard
 from edge_seg.runtime.loading.probation import Probation, ProbationRules
 from edge_seg.runtime.loading.shadow import compare
 
-logger = logging.getLogger(__name__)
-
-Note = Callable[[LoadedModel, LoadedModel], None]
-"""Told of the model that came back and of the one that it replaced."""
-DRAIN_TIMEOUT_S = 5.0
-"""Longer than any frame takes: a model is then closed in the thread that gives it up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Predecessor:
-    """The model before the present one, still loaded, ready to come back between two frames."""
-
-    loaded: LoadedModel
-    holding: Holding[ServingModel]
+Surplus = Holding[ServingModel] | None
+"""A model that nobody needs any more."""
+Then = Callable[[], None]
+"""What is to be done once the lock is free."""
 
 
 class Succession:
@@ -45,7 +35,7 @@ class Succession:
             no time; costs its memory.
         announce: told of each model that begins to serve, in the thread that makes it serve.
         on_withdrawn: told of a model that was withdrawn after the swap, and why.
-        on_worn_out: told the error of a model that fails again and again with none to follow it.
+        on_worn_out: told the error, again and again, of a failing model when no other is loaded.
         on_first_answer: told of the first frame that a model answered after it began to serve.
 
     Attributes:
@@ -64,7 +54,6 @@ class Succession:
         on_worn_out: Callable[[str], None],
         on_first_answer: Callable[[Answer], None],
     ) -> None:
-        self._slot = slot
         self._board = board
         self._rules = rules
         self._keep_previous = keep_previous
@@ -76,8 +65,7 @@ class Succession:
         # Guards everything below; never held while a model runs. The board and the announcements
         # are told under it, so that they hear of changes in the order in which they happen.
         self._lock = threading.Lock()
-        self._served: LoadedModel | None = None
-        self._previous: Predecessor | None = None
+        self._line = Lineage(slot)
         self._probation: Probation | None = None
         self._errors_in_a_row = 0
         self._unheard = False  # the present model has not answered a frame yet
@@ -87,51 +75,57 @@ class Succession:
     def served(self) -> LoadedModel | None:
         """What serves now; None for nothing."""
         with self._lock:
-            return self._served
+            return self._line.served
 
     @property
-    def previous(self) -> LoadedModel | None:
-        """What would come back at once; None when nothing is kept."""
+    def previous(self) -> Order | None:
+        """The proven model before the present one, loaded or not; None for none."""
         with self._lock:
-            return None if self._previous is None else self._previous.loaded
+            return self._line.previous
 
-    def install(self, candidate: LoadedModel, *, instead_of: ModelRejected | None = None) -> None:
-        """Let a candidate serve from the next frame on; probation begins.
+    def install(
+        self,
+        candidate: LoadedModel,
+        *,
+        wanted: Callable[[], bool],
+        proven: bool = False,
+        instead_of: ModelRejected | None = None,
+    ) -> None:
+        """Let a candidate serve from the next frame on, on probation unless it is proven.
 
         Args:
             candidate: what is to serve.
+            wanted: says at the last moment, under the lock, whether it still is.
+            proven: it served before.
             instead_of: why what was to serve does not, when the candidate is what served before.
 
         Raises:
-            ModelRejected: at SWAP, when the node is being cleaned up; the candidate is closed.
+            ModelRejected: at SWAP, when the node is being cleaned up or the candidate is not
+                wanted any more; it is closed.
         """
-        self._board.entered(LoadStage.SWAP)
         with ExitStack() as undo:
             undo.callback(candidate.model.close)
             with self._lock:
-                if self._closed:
-                    raise ModelRejected(LoadStage.SWAP, 'the node is being cleaned up')
+                if self._closed or not wanted():
+                    why = 'the node is being cleaned up' if self._closed else CANCELLED
+                    raise ModelRejected(LoadStage.SWAP, why)
                 self._announce(candidate)  # its labels go out before its first mask
                 undo.pop_all()  # from here on it belongs to the slot
-                outdated = self._exchange(candidate)
+                outdated = self._exchange(candidate, proven=proven)
                 if instead_of is None:
                     self._board.serving(candidate, on_trial=self._probation is not None)
                 else:
                     self._board.went_back(candidate, instead_of)
-        if outdated is not None:
-            self._close_between_frames(outdated)
+        for holding in outdated:
+            close_between_frames(holding, self.idle)
 
-    def vacate(self) -> ModelPackage | None:
-        """Unload everything, to make room; returns what served."""
+    def vacate(self) -> None:
+        """Unload everything, to make room."""
         with self._lock:
-            served, self._served = self._served, None
-            predecessor, self._previous = self._previous, None
+            given_up = self._line.vacate(proven=self._is_proven())
             self._probation = None
-            holding = self._slot.withdraw()
-        for each in (holding, None if predecessor is None else predecessor.holding):
-            if each is not None:
-                each.release(drain_timeout_s=DRAIN_TIMEOUT_S)
-        return None if served is None else served.package
+        for holding in given_up:
+            holding.release(drain_timeout_s=DRAIN_TIMEOUT_S)
 
     def close(self) -> None:
         """Unload everything for good; a candidate that is still on its way is turned away."""
@@ -140,20 +134,26 @@ class Succession:
         self.vacate()
         self._board.unloaded()
 
-    def roll_back(self) -> str:
-        """Bring the previous model back between two frames; it stays loaded in turn.
+    def roll_back(self) -> tuple[LoadedModel, LoadedModel]:
+        """Bring the kept model back between two frames.
+
+        The present one stays loaded in turn, so that the next rollback leads to it; but not when
+        it is still on probation, which it thereby fails.
 
         Returns:
-            name@version of what serves now.
+            What serves now and what does not any more.
 
         Raises:
             NoActiveModel: no previous model is kept loaded.
         """
-
-        def note(back: LoadedModel, failing: LoadedModel) -> None:
-            self._board.serving(back, on_trial=False)
-
-        return self._put_back(note, keep=self._keep_previous)[0].model.identity
+        with self._lock:
+            on_trial = self._probation is not None
+            back, left, surplus = self._put_back(
+                'it was rolled back by hand' if on_trial else '',
+                keep=self._keep_previous and not on_trial,
+            )
+        close_later(surplus, self.idle)
+        return back, left
 
     @property
     def needs_frames(self) -> bool:
@@ -171,13 +171,13 @@ class Succession:
     def _note_answer(self, model: ServingModel, answer: Answer) -> None:
         self._note_first(model, answer)
         with self._lock:
-            if self._served is None or self._served.model is not model:
+            if not self._serves(model):
                 return
             self._errors_in_a_row = 0
-            probation, predecessor = self._probation, self._previous
+            probation, kept = self._probation, self._line.kept
             if probation is None:
                 return
-            shadow = predecessor if probation.wants_shadow() else None
+            shadow = kept if probation.wants_shadow() else None
             probation.frame_answered(answer.latency_s)
         if shadow is not None:
             self._compare(probation, shadow, model, answer)
@@ -186,113 +186,115 @@ class Succession:
     def frame_failed(self, model: ServingModel, error: str) -> None:
         """Note a frame on which inference failed; too many in a row end the model's service."""
         with self._lock:
-            if self._served is None or self._served.model is not model:
+            if not self._serves(model):
                 return
             self._errors_in_a_row += 1
             if self._probation is not None:
                 self._probation.frame_failed(error)
-            worn_out = self._errors_in_a_row == self._rules.max_errors_in_a_row
-            can_return = self._previous is not None
-            on_trial = self._probation is not None
-        if on_trial:
-            self.judge()
-        elif worn_out and can_return:
-            self._withdraw(f'{self._rules.max_errors_in_a_row} errors in a row: {error}')
-        elif worn_out:
-            self._on_worn_out(error)
+                then = self._judged()
+            else:
+                then = self._worn_out(error)
+        then()
 
     def judge(self) -> None:
         """End probation when there is a verdict; called now and then when no frames come."""
         with self._lock:
-            probation = self._probation
-            verdict = None if probation is None else probation.verdict(time.monotonic())
-            if verdict is None:
-                return
-            self._probation = None
-            predecessor = self._previous
-            surplus = predecessor if verdict.passed and not self._keep_previous else None
-            if surplus is not None:
-                self._previous = None
-            if verdict.passed:
-                self._board.settled()
-        if not verdict.passed:
-            self._withdraw(verdict.reason)
-        if surplus is not None:
-            self._close_later(surplus.holding)
+            then = self._judged()
+        then()
 
-    def _exchange(self, candidate: LoadedModel) -> Holding[ServingModel] | None:
-        """Swap under the lock; gives the model that nobody needs any more."""
-        replaced = self._slot.exchange(candidate.model)
-        outdated = None if self._previous is None else self._previous.holding
-        self._previous = None
-        if replaced is not None and self._served is not None:
-            self._previous = Predecessor(self._served, replaced)
-        self._served = candidate
-        self._unheard = True
-        self._errors_in_a_row = 0
-        self._probation = None
-        if self._previous is not None and self._rules.frames > 0:
+    def _serves(self, model: ServingModel) -> bool:
+        """Tell whether this is the present model; the lock is held, as in all that follow."""
+        served = self._line.served
+        return served is not None and served.model is model
+
+    def _is_proven(self) -> bool:
+        """Tell whether the present model may be gone back to."""
+        limit = self._rules.max_errors_in_a_row
+        return self._probation is None and not 0 < limit <= self._errors_in_a_row
+
+    def _exchange(self, candidate: LoadedModel, *, proven: bool) -> tuple[Surplus, Surplus]:
+        """Swap, and begin probation if there is a model to compare with and to go back to."""
+        outdated = self._line.follow(candidate, proven=self._is_proven())
+        self._begin_term()
+        surplus = None
+        if self._line.kept is not None and self._rules.frames > 0 and not proven:
             self._probation = Probation(self._rules, begin_s=time.monotonic())
-        elif not self._keep_previous and self._previous is not None:
-            self._previous, outdated = None, replaced
-        return outdated
+        else:
+            surplus = self._line.settle(keep=self._keep_previous)
+        return outdated, surplus
+
+    def _begin_term(self) -> None:
+        self._probation = None
+        self._errors_in_a_row = 0
+        self._unheard = True
+
+    def _judged(self) -> Then:
+        verdict = None if self._probation is None else self._probation.verdict(time.monotonic())
+        if verdict is None:
+            return _nothing
+        if not verdict.passed:
+            return self._withdrawn(verdict.reason)
+        self._probation = None
+        self._board.settled()
+        return partial(close_later, self._line.settle(keep=self._keep_previous), self.idle)
+
+    def _worn_out(self, error: str) -> Then:
+        limit = self._rules.max_errors_in_a_row
+        if limit <= 0 or self._errors_in_a_row % limit:
+            return _nothing
+        if self._line.kept is None:
+            return partial(self._on_worn_out, error)
+        return self._withdrawn(f'{self._errors_in_a_row} errors in a row: {error}')
+
+    def _withdrawn(self, reason: str) -> Then:
+        """Go back to the kept model; the failing one is not kept."""
+        _, failing, surplus = self._put_back(reason, keep=False)
+
+        def then() -> None:
+            close_later(surplus, self.idle)
+            self._on_withdrawn(failing, reason)
+
+        return then
+
+    def _put_back(self, reason: str, *, keep: bool) -> tuple[LoadedModel, LoadedModel, Surplus]:
+        """Exchange the present model for the kept one; gives both, and what nobody needs.
+
+        Args:
+            reason: what is wrong with the present model; '' for nothing.
+            keep: keep it loaded in turn.
+
+        Raises:
+            NoActiveModel: none is kept.
+        """
+        kept, left = self._line.kept, self._line.served
+        if kept is None or left is None:
+            raise NoActiveModel('no previous model is kept loaded')
+        self._announce(kept.loaded)
+        surplus = self._line.go_back(keep=keep)
+        self._begin_term()
+        if reason:
+            self._board.withdrew(left, kept.loaded, reason)
+        else:
+            self._board.rolled_back(kept.loaded)
+        return kept.loaded, left, surplus
 
     def _note_first(self, model: ServingModel, answer: Answer) -> None:
+        """Tell of the first frame that a model answered; takes the lock, as do those below."""
         with self._lock:
-            first = self._unheard and self._served is not None and self._served.model is model
+            first = self._unheard and self._serves(model)
             self._unheard = self._unheard and not first
         if first:
             self._on_first_answer(answer)
 
     def _compare(
-        self, probation: Probation, shadow: Predecessor, model: ServingModel, answer: Answer
+        self, probation: Probation, shadow: Kept, model: ServingModel, answer: Answer
     ) -> None:
-        comparison = compare(shadow.holding, model, answer)
-        if comparison is not None:
-            with self._lock:
-                probation.shadowed(
-                    comparison.agreement, only_new_is_one_class=comparison.only_new_is_one_class
-                )
-
-    def _withdraw(self, reason: str) -> None:
-        """Roll back by itself; the failing model is not kept."""
-
-        def note(back: LoadedModel, failing: LoadedModel) -> None:
-            self._board.withdrew(failing, back, reason)
-
-        try:
-            _, failing = self._put_back(note, keep=False)
-        except NoActiveModel:
-            return  # an operator's rollback was faster
-        self._on_withdrawn(failing, reason)
-
-    def _put_back(self, note: Note, *, keep: bool) -> tuple[LoadedModel, LoadedModel]:
-        """Exchange the present model for the previous one; gives both, in reverse order."""
+        seen = compare(shadow.holding, model, answer)
+        if seen is None:
+            return
         with self._lock:
-            predecessor, failing = self._previous, self._served
-            if predecessor is None or failing is None:
-                raise NoActiveModel('no previous model is kept loaded')
-            self._announce(predecessor.loaded)
-            replaced = self._slot.put_back(predecessor.holding)
-            self._served = predecessor.loaded
-            self._unheard = True
-            self._previous = None
-            if keep and replaced is not None:
-                self._previous = Predecessor(failing, replaced)
-            self._probation = None
-            self._errors_in_a_row = 0
-            note(predecessor.loaded, failing)
-        if not keep and replaced is not None:
-            self._close_later(replaced)
-        return predecessor.loaded, failing
+            probation.shadowed(seen.agreement, only_new_is_one_class=seen.only_new_is_one_class)
 
-    def _close_later(self, holding: Holding[ServingModel]) -> None:
-        """Close a model in a thread of its own: the frame thread has frames to answer."""
-        threading.Thread(
-            target=self._close_between_frames, args=(holding,), name='model_closer', daemon=True
-        ).start()
 
-    def _close_between_frames(self, holding: Holding[ServingModel]) -> None:
-        """Close a model that nobody needs: freeing it holds Python's lock for milliseconds."""
-        self.idle.wait()
-        holding.release(drain_timeout_s=DRAIN_TIMEOUT_S)
+def _nothing() -> None:
+    """Do nothing."""
