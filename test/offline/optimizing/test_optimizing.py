@@ -3,6 +3,7 @@
 from pathlib import Path
 import sys
 import tempfile
+from typing import Any
 
 from edge_seg.core.values import ArtifactFormat, OutputKind
 from edge_seg.errors import (
@@ -11,6 +12,8 @@ from edge_seg.errors import (
     CompileFailed,
     EdgeSegError,
     IncompatibleModel,
+    LoadStage,
+    ModelRejected,
     SourceUnavailable,
     StoreError,
 )
@@ -214,6 +217,27 @@ def test_too_great_a_loss_is_not_published(
         optimize(stores, 'colours', fp16(max_drop=0.5))
     assert lost.value.remedy == 'allow more with --max-drop'  # nothing was calibrated
     assert versions(stores) == ['colours@1']
+
+
+@pytest.mark.parametrize(
+    ('request_', 'remedy'), [(fp16, 'try --precision int8'), (int8, 'with --max-drop')]
+)
+def test_the_remedy_suits_the_precision(
+    stores: LayeredStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request_: Any,
+    remedy: str,
+) -> None:
+    pytest.importorskip('onnxruntime', reason='it brings ONNX graphs to half precision')
+    publish(stores, tmp_path / 'files', colours())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ModelRejected(LoadStage.WARM, 'NaN')
+
+    monkeypatch.setattr('edge_seg.offline.optimizing.attempts.compare_models', refuse)
+    with pytest.raises(AccuracyLost, match=remedy):
+        optimize(stores, 'colours', request_())
 
 
 def test_without_nncf_the_remedy_is_said(
