@@ -101,3 +101,14 @@ def test_beside_a_broken_pycuda_the_bindings_serve(
         machine.backend.compile_model(machine.engine(model), model.spec, wanted).close()
     with pytest.raises(BackendUnavailable, match='does not import'):
         choose_layer('pycuda')
+
+
+def test_broken_bindings_without_pycuda_are_said_to_be_broken(
+    any_machine: Callable[..., FakeMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_machine()
+    for name in ('pycuda', 'pycuda.driver'):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, 'cuda.bindings.driver', None)
+    with pytest.raises(BackendUnavailable, match='cuda is installed but does not import'):
+        choose_layer('auto')
