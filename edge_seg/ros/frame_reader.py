@@ -57,7 +57,7 @@ class _Taker:
     on_failure: OnFailure
 
 
-Takers = dict[Subscription[Any], _Taker]
+Takers = dict['Subscription[Any]', _Taker]
 
 
 class FrameReader:
