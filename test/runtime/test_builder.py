@@ -17,6 +17,7 @@ from edge_seg.models.store import ModelStore
 from edge_seg.runtime.building.build_cache import BuildCache
 from edge_seg.runtime.building.build_worker import BuildAnswer, BuildRequest
 from edge_seg.runtime.building.builder import Builder
+from edge_seg.runtime.building.memory import check_fits
 from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions
 from fake_backend import HEIGHT, WIDTH, write_model
 import numpy as np
@@ -102,6 +103,21 @@ def test_a_build_for_which_memory_is_short_is_refused_before_it_begins(
 
     with pytest.raises(CompileFailed, match=r'net@1 needs about .* 64 MiB are available'):
         builder.prebuilt(package, choice)
+
+
+def test_weights_beside_the_network_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [{'path': name, 'sha256': '0' * 64} for name in ('net.onnx', 'net.weights')]
+    folder = write_model(tmp_path, 'net', '1', artifacts=[{'format': 'onnx', 'files': files}])
+    with (folder / 'net.weights').open('wb') as weights:
+        weights.truncate(200 << 20)  # sparse
+    half_full = psutil.virtual_memory()._replace(available=900 << 20)
+    monkeypatch.setattr(psutil, 'virtual_memory', lambda: half_full)
+
+    with pytest.raises(CompileFailed, match='needs about 848 MiB, 900 MiB are available'):
+        check_fits(folder / 'net.onnx', open_package(folder), remedy='take a smaller one')
+    compiled = tmp_path / 'key.blob'
+    compiled.write_bytes(b'in one piece')
+    check_fits(compiled, open_package(folder), remedy='take a smaller one')
 
 
 def test_an_entry_larger_than_the_limit_of_the_cache_serves(
