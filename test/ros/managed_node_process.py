@@ -30,6 +30,7 @@ class ManagedNode(LifecycleNode):
         self.declare_parameter('deactivate_s', 0.0)
         self.declare_parameter('fail_configure', False)
         self.declare_parameter('rejects', '')
+        self.declare_parameter('load_s', LOAD_S)
         self.declare_parameter('model', 'floor@1')
         self._served = self._previous = self._requested = ''
         self._requests = 0
@@ -71,7 +72,7 @@ class ManagedNode(LifecycleNode):
             self._requested = parameter.value
             self._requests += 1
             self._announce('load')
-            self._loading = self.create_timer(LOAD_S, self._on_loaded)
+            self._loading = self.create_timer(self.get_parameter('load_s').value, self._on_loaded)
         return SetParametersResult(successful=True)
 
     def _on_loaded(self):

@@ -181,6 +181,28 @@ def test_rollouts_reach_all_nodes_or_none(system):
     assert system.interrupt(MANAGER) == 0
 
 
+def test_nodes_that_are_killed_during_a_rollout_are_back_before_it_is_over(system):
+    system.start_node('a')
+    system.start_node('b', load_s=1000.0)
+    system.start_manager(**QUICK, rollout_model='floor@2')
+    system.until_journal(*UP)
+    system.until(lambda: system.manager('is_active').success, 'is_active')
+
+    rollout = system.manager_later('rollout')
+    system.until(lambda: system.get('b', 'model') == 'floor@2', 'the load of b')
+    system.kill('a')
+    system.start_node('a')
+    system.until_journal(*UP, 'configure a', 'activate a')
+
+    system.kill('b')
+    system.start_node('b')
+    told = rollout()
+    assert not told.success
+    assert "/b: it died while loading 'floor@2'" in told.message
+    system.until_journal(*UP, 'configure a', 'activate a', 'configure b', 'activate b')
+    assert [system.get(name, 'model') for name in ('a', 'b')] == ['floor@1', 'floor@1']
+
+
 def test_a_parameter_that_cannot_be_used_ends_the_manager_with_the_reason(system):
     system.start_manager(node_names=['a', 'a'])
     assert system.wait_for_end(MANAGER) == 1
