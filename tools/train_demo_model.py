@@ -1,10 +1,12 @@
 """Trains the demo model on procedural scenes and writes ONNX weights with their manifest.
 
-Development only. Needs `pip install torch==2.13.0 onnx` beside the package's own requirements:
+Development only, in an environment of its own (PyTorch wants newer setuptools than colcon bears):
 
-    export PYTHONPATH=.
-    python tools/train_demo_model.py --version 1 --width 8 --coarse-epochs 2 --fine-epochs 1
-    python tools/train_demo_model.py --version 2
+    python3 -m venv .venv/train
+    .venv/train/bin/pip install -r requirements/train.txt
+    train() { PYTHONPATH=. .venv/train/bin/python tools/train_demo_model.py "$@"; }
+    train --version 1 --width 8 --coarse-epochs 2 --fine-epochs 1
+    train --version 2
 
 Seeds are fixed: the same arguments give the same training, up to the order of floating point
 sums, which depends on the CPU and the number of threads. Training seeds start at 1 000 000,
