@@ -148,3 +148,17 @@ def test_only_the_way_up_is_told():
     ):  # fmt: skip
         evaluation.on_transition('camera', start, goal)
     assert told == [('camera', 'configured'), ('camera', 'active')]
+
+
+def test_the_last_step_up_is_told_once_whether_node_or_manager_say_it_first():
+    told = []
+    evaluation = Evaluation(
+        Moments(MomentPlan.for_run(4.0)), on_transition=lambda *what: told.append(what)
+    )
+    evaluation.on_transition('camera', 'activating', 'active')
+    evaluation.all_up(['camera', 'segmentation'])
+    evaluation.on_transition('segmentation', 'activating', 'active')
+    assert told == [('camera', 'active'), ('segmentation', 'active')]
+    evaluation.on_transition('camera', 'configuring', 'inactive')
+    evaluation.on_transition('camera', 'activating', 'active')  # it came back
+    assert told[2:] == [('camera', 'configured'), ('camera', 'active')]

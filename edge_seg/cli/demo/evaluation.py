@@ -9,9 +9,6 @@ from edge_seg.cli.demo.pictures import Column, film_panels
 from edge_seg.core.palette import Palette
 from edge_seg.core.values import ClassInfo, LabelArray, UInt8Array
 
-PROGRESS = {'configuring': 'configured', 'activating': 'active'}
-"""What a node is when it comes out of a transition well."""
-
 
 class Evaluation:
     """Implements ViewerEvents; for one thread.
@@ -75,15 +72,17 @@ class Evaluation:
 
     def on_transition(self, node: str, start: str, goal: str) -> None:
         """Pass on how far a node has come up."""
-        if start in PROGRESS and goal in ('inactive', 'active'):
-            self._tell(node, PROGRESS[start])
-            if goal == 'active':
-                self._up.add(node)
+        if (start, goal) == ('configuring', 'inactive'):
+            self._up.discard(node)
+            self._tell(node, 'configured')
+        elif (start, goal) == ('activating', 'active'):
+            self.all_up([node])
 
     def all_up(self, nodes: Iterable[str]) -> None:
-        """Pass on that these are active, where the news of it came before one could hear it."""
+        """Pass on that these are active: once, whoever says it first, the node or the manager."""
         for node in nodes:
             if node not in self._up:
+                self._up.add(node)
                 self._tell(node, 'active')
 
     @property
