@@ -107,13 +107,21 @@ class CameraNode(LifecycleNode):
     @guarded
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Close everything for good."""
+        result = self._tear_down()
         self._finalized = True
-        return self._tear_down()
+        return result
 
     @guarded
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Close everything, so that the node can be configured again."""
-        return self._tear_down()
+        """Close everything, so that the node can be configured again.
+
+        Not when the source still hangs: nobody may close it then, and only a new process helps.
+        """
+        try:
+            return self._tear_down()
+        except TransitionFailed:
+            self._finalized = True
+            raise
 
     def destroy_node(self) -> None:
         """Close everything, whatever the state."""

@@ -55,7 +55,7 @@ def assess_camera(camera: CameraState) -> Health:
 def _verdict(camera: CameraState) -> tuple[Level, str]:
     stream = camera.stream
     if camera.state == 'finalized':
-        return Level.STALE, 'shut down'
+        return Level.STALE, f'shut down: {camera.refusal}' if camera.refusal else 'shut down'
     if camera.state == 'unconfigured' and camera.refusal:
         return Level.ERROR, f'not configured: {camera.refusal}'
     if camera.state != 'active':
