@@ -238,6 +238,23 @@ def test_watching_leaves_alone_what_was_rolled_back(flow: Make, tmp_path: Path) 
     assert (node.board.status.model, node.board.status.request_id) == ('net@2', 2)
 
 
+def test_watching_leaves_alone_what_failed(flow: Make, tmp_path: Path) -> None:
+    node = flow(rules=TRIAL, keep_previous=False)
+    node.loader.load('net')
+    write_model(tmp_path, 'net', '3')
+    node.loader.follow()
+    assert node.wait_for_outcomes() == (True, 'serving net@3')
+    node.frames(TRIAL.frames)
+    break_model(node, '3', infer_error='device lost')
+    node.frames(3)
+    node.loader.fall_back()
+    assert node.wait_for_outcomes(2) == (True, 'serving net@2')
+
+    node.loader.follow()
+
+    assert (node.board.status.model, node.board.status.request_id) == ('net@2', 3)
+
+
 # A rollback during a load
 
 

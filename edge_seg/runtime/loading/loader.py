@@ -125,7 +125,7 @@ class ModelLoader:
     def follow(self) -> None:
         """Begin to load what the request for the present model names by now, if that is new.
 
-        A model that was refused, withdrawn or rolled back is not: it would be for ever.
+        A model that was refused or withdrawn, rolled back or failing is not: it would be for ever.
 
         Raises:
             ModelRejected: it does not resolve, or its signature is not accepted.
@@ -163,6 +163,7 @@ class ModelLoader:
             if served is None or self._busy or self._closed:
                 return
             way = self._fallback.next(served, previous)
+            self._refused.add(served.package.manifest_sha256)
         self._load_again(way)
 
     def withdrawn(self, manifest_sha256: str) -> None:
