@@ -314,6 +314,10 @@ def test_a_record_that_claims_another_precision_than_the_engine_is_refused(
         machine.backend.compile_model(engine, model.spec, CompileOptions(precision='fp16'))
     record_beside(engine, replace(key, precision='mixed'))
     machine.backend.compile_model(engine, model.spec, CompileOptions()).close()
+    record_beside(engine, replace(key, precision='unknown'))
+    served = machine.backend.compile_model(engine, model.spec, CompileOptions())
+    served.close()
+    assert served.report.precision == 'fp32'
 
 
 def test_a_recorded_engine_of_another_machine_never_reaches_tensorrt(
