@@ -47,6 +47,7 @@ class ModelFlow:
         self._announcements = Announcements(node)
         self._board = StatusBoard(self._announcements.status)
         self._opened = ExitStack()
+        self._loader: ModelLoader | None = None  # while it loads the first model, too
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.slot: ModelSlot[ServingModel] = ModelSlot()
         self.requests = ModelRequests(node)
@@ -62,7 +63,7 @@ class ModelFlow:
         with ExitStack() as undo:
             succession = self._make_succession(settings)
             undo.callback(succession.close)
-            loader = self._make_loader(settings, succession)
+            loader = self._loader = self._make_loader(settings, succession)
             undo.callback(loader.close, LOADER_STOP_TIMEOUT_S)
             loader.load(settings.model)
             self.requests.attach(loader)
@@ -72,6 +73,12 @@ class ModelFlow:
                 self._every(settings.watch_store_s, self.requests.watch, undo)
             self.observer = succession
             self._opened = undo.pop_all()
+
+    def give_up(self) -> None:
+        """Let a load under way fail soon, and every later one; from any thread."""
+        loader = self._loader
+        if loader is not None:
+            loader.close(0.0)
 
     def close(self) -> None:
         """Give up a load under way and unload everything. Twice is fine."""

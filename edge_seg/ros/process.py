@@ -101,7 +101,8 @@ def stop_request() -> Iterator[StopRequest]:
 def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> int:
     """Run one node until its process is told to stop, by SIGINT or SIGTERM.
 
-    Further SIGINTs are ignored; SIGTERM after the first signal ends the process at once.
+    Further SIGINTs are ignored; SIGTERM after the first signal ends the process at once. A node
+    with a method ``give_up`` is told so: what its callback under way does need not be finished.
 
     Args:
         create: makes the node, after rclpy has been initialised.
@@ -126,7 +127,7 @@ def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> i
         executor = make_executor()
         executor.add_node(node)
         try:
-            _spin(executor, stop)
+            _spin(executor, stop, give_up=getattr(node, 'give_up', _nothing))
         finally:
             executor.shutdown()
             node.destroy_node()
@@ -134,7 +135,11 @@ def run_node(create: Callable[[], Node], args: Sequence[str] | None = None) -> i
     return 0
 
 
-def _spin(executor: Executor, stop: StopRequest) -> None:
+def _nothing() -> None:
+    """Give nothing up."""
+
+
+def _spin(executor: Executor, stop: StopRequest, *, give_up: Callable[[], None]) -> None:
     """Run callbacks until a signal comes, or one of them raises.
 
     In a thread of their own: the main thread is the only one in which Python handles signals,
@@ -148,6 +153,7 @@ def _spin(executor: Executor, stop: StopRequest) -> None:
         spinning = threads.submit(executor.spin_until_future_complete, ended)
         spinning.add_done_callback(lambda _: stop.give())
         stop.wait()
+        give_up()
         ended.set_result(None)
         wait([spinning], STOP_TIMEOUT_S)
         if not spinning.done():

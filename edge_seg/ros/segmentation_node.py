@@ -117,6 +117,10 @@ class SegmentationNode(LifecycleNode):
         self._diagnostics.publish()
         return result
 
+    def give_up(self) -> None:
+        """Let a load under way fail soon, that of the first model too: the process is to end."""
+        self._models.give_up()
+
     def destroy_node(self) -> None:
         """Free everything, whatever the state."""
         try:

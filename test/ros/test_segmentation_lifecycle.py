@@ -1,14 +1,16 @@
 """The running node in every state: what fails says why and leaves it usable, and it ends well."""
 
 from collections.abc import Iterator
+import fcntl
 from pathlib import Path
 import signal
 from typing import Any
 
 from camera_frames import pixels_of, rgb8, scene
+from diagnostic_msgs.msg import DiagnosticStatus
 from edge_seg.models.store import ModelStore
 import numpy as np
-from operator_node import Operator
+from operator_node import LATCHED, Operator
 import pytest
 from segmentation_nodes import segmentation_nodes, Start
 from segmentation_process import SegmentationProcess
@@ -223,6 +225,27 @@ def test_a_signal_ends_a_streaming_node_at_once(start_node: Start) -> None:
             assert process.signal(number) == 0, process.log
         assert process.ended_within_s < 3.0
         assert [word for word in ('Traceback', 'Error', 'ERROR') if word in process.log] == []
+
+
+def test_a_signal_ends_a_node_that_is_loading_its_first_model(
+    start_node: Start, tmp_path: Path
+) -> None:
+    cache = tmp_path / 'cache'
+    process, operator = start_node(cache_dir=str(cache))
+    assert operator.change('configure', 'cleanup')
+    statuses = operator.listen('model_status', DiagnosticStatus, LATCHED)
+    statuses.first(lambda status: fields(status)['stage'] == 'none', 'the end of the clean-up')
+    next(cache.glob('*.ovbuilt')).unlink()
+    with next(cache.glob('*.lock')).open('rb') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as another node does that builds the same for minutes
+        operator.change_later('configure')
+        statuses.first(lambda status: fields(status)['stage'] == 'build', 'the build')
+        assert process.signal(signal.SIGINT) == 0, process.log
+    assert process.ended_within_s < 3.0
+
+
+def fields(status: DiagnosticStatus) -> dict[str, str]:
+    return {pair.key: pair.value for pair in status.values}
 
 
 def test_a_store_that_is_not_there_is_named(start_node: Start, tmp_path: Path) -> None:
