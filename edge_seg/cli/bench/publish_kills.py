@@ -47,7 +47,7 @@ def measure_publish_kills(good: Path, options: BenchOptions) -> Part:
     invalid += _invalid(root)
     store = ModelStore(root)
     part.targets['invalid_after_kill_in_publish'] = Target(len(invalid), 'entries', 0.0)
-    part.targets['killed_in_publish'] = Target(killed, 'publishers', trials / 2, 'at least')
+    part.targets['killed_in_publish'] = Target(killed, 'publishers', trials / 4, 'at least')
     part.figures['publish_kills'] = {
         'publishers_killed': killed,
         'versions_whole': len(store.entries()),
