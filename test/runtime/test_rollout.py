@@ -370,10 +370,24 @@ def test_a_model_that_was_loaded_by_path_is_not_guessed_from_its_name(fleet, mem
     assert fleet.journal == []
 
 
-def test_the_last_words_of_a_killed_process_are_not_what_it_comes_back_with(fleet, memory):
-    node = fleet.nodes[0]
+def killed_serving(node: FakeNode, model: str) -> None:
     node.state = NodeState.SILENT  # killed, and listed for a while yet
-    node.status = ServedModel('floor@3', 'serving', 'floor@3', 9, '')
+    node.status = ServedModel(model, 'serving', model, 9, '')
+
+
+def test_a_node_killed_right_after_a_swap_comes_back_with_what_it_served_last(fleet, memory):
+    node = fleet.nodes[0]
+    killed_serving(node, 'floor@3')
+    note_served(memory, fleet)
+    node.restart()
+    memory.restore(node)
+    assert fleet.journal == ['/a model=floor@3']
+
+
+def test_a_node_killed_during_a_rollout_comes_back_with_what_it_served_before(fleet, memory):
+    node = fleet.nodes[0]
+    killed_serving(node, 'floor@3')
+    memory.note_rollout([Observation(n.name, n.state, n.incarnation()) for n in fleet.nodes])
     note_served(memory, fleet)
     node.restart()
     memory.restore(node)

@@ -211,7 +211,8 @@ class LifecycleManager:
             self._judge(seen, pacer=pacer)
             if self._intent is Intent.ACTIVE:
                 self._models.note_served(seen)
-                self._rollouts.look_after(pacer=self._watchful(pacer))
+                if self._rollouts.look_after(pacer=self._watchful(pacer)):
+                    self._models.note_rollout(self._look())
         finally:
             self._activity = ''
 
@@ -225,13 +226,10 @@ class LifecycleManager:
     def _change_models(self, work: Callable[[Pacer], str], pacer: Pacer) -> str:
         """Roll models out or back; the nodes are looked after meanwhile."""
         try:
-            told = work(self._watchful(pacer))
+            return work(self._watchful(pacer))
         finally:
             self._activity = ''
-        # At once: who dies now comes back with this, while one that died before its rollout was
-        # over comes back with what it served then, and fails the rollout.
-        self._models.note_served(self._look())
-        return told
+            self._models.note_rollout(self._look())
 
     def _watchful(self, pacer: Pacer) -> Pacer:
         return WatchfulPacer(pacer, self._tend_meanwhile, period_s=self._settings.period_s)

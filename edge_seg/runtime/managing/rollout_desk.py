@@ -114,30 +114,34 @@ class RolloutDesk:
         self._conclude(f'rolled back: {done}', failed=False)
         return self.summary
 
-    def look_after(self, *, pacer: Pacer) -> None:
+    def look_after(self, *, pacer: Pacer) -> bool:
         """Roll out what was newly published, as soon as all nodes can load it.
+
+        Returns:
+            True when a rollout was tried.
 
         Raises:
             Cancelled: told to stop; the rollout goes on at the next call.
         """
         if self._watch is None:
-            return
+            return False
         if pacer.now() >= self._next_look:
             self._next_look = pacer.now() + self._settings.watch_period_s
             self._published = self._watch.look() or self._published
         if not self._published:
-            return
+            return False
         try:
             self.run(self._published, pacer=pacer)
         except NodesNotReady as reason:
             if not self._told_not_ready:
                 _log.warning('%s waits for its rollout: %s', self._published, reason)
             self._told_not_ready = True
-            return
+            return False
         except RolloutFailed as failure:
             _log.error('newly published %s: %s', self._published, failure)
         self._published = ''
         self._told_not_ready = False
+        return True
 
     def _each_by_itself(self, *, pacer: Pacer) -> tuple[tuple[str, ...], str]:
         """Let every node go to its previous model, once: twice would be there and back."""
