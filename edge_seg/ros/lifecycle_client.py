@@ -3,11 +3,11 @@
 from collections.abc import Callable
 import math
 import threading
-import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from edge_seg.ros.qos import LATCHED
+from edge_seg.ros.service_calls import Call, Question
 from edge_seg.runtime.managing.managed_node import NodeState, Transition, TransitionReply
 from edge_seg.runtime.managing.model_node import Reply, ServedModel
 from lifecycle_msgs.msg import State, TransitionEvent
@@ -38,103 +38,15 @@ _TRANSITION_IDS = {
 # Events come in bursts when a node is shut down from active.
 _EVENT_DEPTH = 10
 
-# A node that leaves the graph will not answer: found out after so long, not after the timeout.
-PRESENCE_CHECK_S = 0.1
-
 # A node that has not found this client yet receives its question and cannot answer it: Fast DDS
 # gives the reply up after 0.1 s. Questions that change nothing are asked again.
 ASK_AGAIN_S = 0.5
 
 
-class _Call:
-    """One service call; waited for in a thread that does not spin."""
-
-    def __init__(
-        self,
-        client: Any,
-        lock: threading.Lock,
-        request: Any,
-        *,
-        answered: threading.Event | None = None,
-    ) -> None:
-        self._client = client
-        self._answered = threading.Event() if answered is None else answered
-        with lock:  # on Humble call_async is not safe from two threads
-            self._future = client.call_async(request)
-        self._future.add_done_callback(lambda _future: self._answered.set())
-
-    def wait(self, timeout_s: float) -> Any | None:
-        """Return the response, None while there is none."""
-        if not self._answered.wait(max(0.0, timeout_s)):
-            return None
-        return self._future.result()
-
-    @property
-    def response(self) -> Any | None:
-        """The response, None while there is none."""
-        return self._future.result() if self._future.done() else None
-
-    def abandon(self) -> None:
-        """Forget the call; without this an unanswered one would be kept for ever."""
-        self._client.remove_pending_request(self._future)
-
-
-class _Question:
-    """A service call that is made again until it is answered; sent first when it is made.
-
-    Args:
-        client: of the service.
-        lock: held while sending.
-        request: what is asked.
-        again_s: pause before it is asked again; infinite for what must not be done twice.
-        listed: tells whether the node is in the graph.
-    """
-
-    def __init__(
-        self,
-        client: Any,
-        lock: threading.Lock,
-        request: Any,
-        *,
-        again_s: float,
-        listed: Callable[[], bool],
-    ) -> None:
-        self._client = client
-        self._lock = lock
-        self._request = request
-        self._again_s = again_s
-        self._listed = listed
-        self._answered = threading.Event()
-        self._calls: list[_Call] = []
-        self._asked_at = 0.0
-        self._ask()
-
-    def wait(self, timeout_s: float) -> Any | None:
-        """Return the response; None when none comes in time or the node is gone. Call it once."""
-        deadline = time.monotonic() + timeout_s
-        while not self._answered.wait(min(max(0.0, timeout_s), PRESENCE_CHECK_S)):
-            timeout_s = deadline - time.monotonic()
-            if timeout_s <= 0.0 or not self._listed():
-                break
-            if not self._calls or time.monotonic() - self._asked_at >= self._again_s:
-                self._ask()
-        responses = [call.response for call in self._calls]
-        for call in self._calls:
-            call.abandon()
-        return next((response for response in responses if response is not None), None)
-
-    def _ask(self) -> None:
-        if self._client.service_is_ready():
-            self._asked_at = time.monotonic()
-            self._calls.append(
-                _Call(self._client, self._lock, self._request, answered=self._answered)
-            )
-
-
 class _StateQuestion:
     """Implements StateAnswer."""
 
-    def __init__(self, question: _Question, *, listed: Callable[[], bool]) -> None:
+    def __init__(self, question: Question, *, listed: Callable[[], bool]) -> None:
         self._question = question
         self._listed = listed
 
@@ -148,7 +60,7 @@ class _StateQuestion:
 class _TransitionRequest:
     """Implements TransitionAnswer."""
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, call: Call) -> None:
         self._call = call
 
     def wait(self, timeout_s: float) -> TransitionReply:
@@ -234,7 +146,7 @@ class LifecycleClient:
         self._words = ''
         request = ChangeState.Request()
         request.transition.id = _TRANSITION_IDS[transition]
-        self._transition = _TransitionRequest(_Call(self._change_state, self._lock, request))
+        self._transition = _TransitionRequest(Call(self._change_state, self._lock, request))
         return self._transition
 
     def last_words(self) -> str:
@@ -251,6 +163,10 @@ class LifecycleClient:
         # A killed process stays listed for a while, and its last words would stand for ever.
         restarted = processes and self.incarnation() - processes
         return None if restarted else status
+
+    def last_status(self) -> ServedModel | None:
+        """See ModelNode."""
+        return self._status[0]
 
     def get_model(self, timeout_s: float) -> str | None:
         """See ModelNode."""
@@ -283,8 +199,8 @@ class LifecycleClient:
     def _is_listed(self) -> bool:
         return bool(self.incarnation())
 
-    def _question(self, client: Any, request: Any, *, again_s: float = math.inf) -> _Question:
-        return _Question(client, self._lock, request, again_s=again_s, listed=self._is_listed)
+    def _question(self, client: Any, request: Any, *, again_s: float = math.inf) -> Question:
+        return Question(client, self._lock, request, again_s=again_s, listed=self._is_listed)
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         values = {pair.key: pair.value for pair in message.values}

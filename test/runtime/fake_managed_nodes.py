@@ -76,6 +76,7 @@ class FakeNode:
     def __post_init__(self) -> None:
         self.processes = self.processes or {f'process {next(_serial)}'}
         self.status = ServedModel(self.model, 'serving', self.model, 1, '')
+        self.before: ServedModel | None = None
 
     # ManagedNode
 
@@ -133,6 +134,7 @@ class FakeNode:
         self.state = NodeState.UNCONFIGURED
         kept = self.processes if old_one_still_listed else set()
         self.processes = {*kept, f'process {next(_serial)}'}
+        self.before = self.status
         self.status = None  # an unconfigured process says nothing
         self.previous_model = ''
 
@@ -143,6 +145,9 @@ class FakeNode:
 
     def served_model(self) -> ServedModel | None:
         return self.status
+
+    def last_status(self) -> ServedModel | None:
+        return self.status or self.before
 
     def get_model(self, timeout_s: float) -> str | None:
         return self.parameter

@@ -297,11 +297,6 @@ def test_a_cancelled_rollout_goes_on_where_it_was_and_can_be_taken_back_whole(fl
     assert fleet.models == ['floor@1'] * 3
 
 
-def note_served(memory: ModelMemory, fleet: Fleet) -> None:
-    nodes = (fleet.camera, *fleet.nodes)
-    memory.note_served([Observation(n.name, n.state, n.incarnation()) for n in nodes])
-
-
 @pytest.fixture
 def memory(fleet):
     """Remember /a, launched with 'floor', serving floor@2 after a rollout."""
@@ -309,7 +304,7 @@ def memory(fleet):
     fleet.nodes[0].parameter = 'floor'
     memory.note_launch(fleet.nodes[0])
     fleet.nodes[0]._serve('floor@2')
-    note_served(memory, fleet)
+    memory.note_served()
     fleet.nodes[0].restart()
     fleet.nodes[0].parameter = 'floor'
     return memory
@@ -340,7 +335,7 @@ def test_an_adopted_node_comes_back_with_what_it_served(fleet, memory):
     node.status = ServedModel('floor@2', 'serving', 'floor@2', 1, '')
     node.state = NodeState.ACTIVE
     memory.note_adoption(node)
-    note_served(memory, fleet)
+    memory.note_served()
     node.restart()
     node.parameter = 'floor@1'
     memory.restore(node)
@@ -350,7 +345,7 @@ def test_an_adopted_node_comes_back_with_what_it_served(fleet, memory):
 def test_adopting_does_not_forget_what_a_node_was_launched_with(fleet, memory):
     node = fleet.nodes[0]
     memory.note_launch(node)
-    note_served(memory, fleet)
+    memory.note_served()
     memory.note_adoption(node)
     node.restart()
     node.parameter = 'floor@3'
@@ -364,7 +359,7 @@ def test_a_model_that_was_loaded_by_path_is_not_guessed_from_its_name(fleet, mem
         NodeState.ACTIVE,
         ServedModel('floor@2', 'serving', '/tmp/floor', 3, ''),
     )
-    note_served(memory, fleet)
+    memory.note_served()
     node.restart()
     memory.restore(node)
     assert fleet.journal == []
@@ -378,8 +373,8 @@ def killed_serving(node: FakeNode, model: str) -> None:
 def test_a_node_killed_right_after_a_swap_comes_back_with_what_it_served_last(fleet, memory):
     node = fleet.nodes[0]
     killed_serving(node, 'floor@3')
-    note_served(memory, fleet)
-    node.restart()
+    node.restart()  # sooner than anybody looked
+    memory.note_served()
     memory.restore(node)
     assert fleet.journal == ['/a model=floor@3']
 
@@ -388,7 +383,7 @@ def test_a_node_killed_during_a_rollout_comes_back_with_what_it_served_before(fl
     node = fleet.nodes[0]
     killed_serving(node, 'floor@3')
     memory.note_rollout([Observation(n.name, n.state, n.incarnation()) for n in fleet.nodes])
-    note_served(memory, fleet)
+    memory.note_served()
     node.restart()
     memory.restore(node)
     assert fleet.journal == ['/a model=floor@2']

@@ -210,7 +210,7 @@ class LifecycleManager:
                 self._try_to_start(seen, pacer=pacer)
             self._judge(seen, pacer=pacer)
             if self._intent is Intent.ACTIVE:
-                self._models.note_served(seen)
+                self._models.note_served()
                 if self._rollouts.look_after(pacer=self._watchful(pacer)):
                     self._models.note_rollout(self._look())
         finally:

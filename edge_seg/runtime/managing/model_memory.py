@@ -12,7 +12,6 @@ _log = logging.getLogger(__name__)
 # A process that has just started may not be reached by the first request: the middleware still
 # lists the killed one, so the service looks as if it were there.
 ATTEMPTS = 3
-UP = (NodeState.ACTIVE, NodeState.INACTIVE)
 DEAD = (NodeState.SILENT, NodeState.ABSENT)
 
 
@@ -43,16 +42,13 @@ class ModelMemory:
         self._served: dict[str, str] = {}
         self._overruled: dict[str, ServedModel | None] = {}  # last words that do not count
 
-    def note_served(self, observations: Sequence[Observation]) -> None:
-        """Take what nodes say; of a killed one its last words, which may be of just now."""
-        for seen in observations:
-            if seen.state not in UP + DEAD:
-                continue
-            node = self._nodes[seen.node]
-            status = node.served_model()
+    def note_served(self) -> None:
+        """Take what the nodes said last; a killed one may have said it just before its end."""
+        for node in self._nodes.values():
+            status = node.last_status()
             if status is None or status.stage not in AT_REST or not status.model:
                 continue
-            if seen.state in DEAD and status == self._overruled.get(node.name):
+            if status == self._overruled.get(node.name):
                 continue
             if '/' in status.requested:  # by path: its name need not be in any store
                 self._served.pop(node.name, None)
@@ -60,15 +56,16 @@ class ModelMemory:
                 self._served[node.name] = status.model
 
     def note_rollout(self, observations: Sequence[Observation]) -> None:
-        """Take what nodes say after a rollout, done or taken back.
+        """Take what the nodes say after a rollout, done or taken back.
 
         One that died before its end comes back with what it served before: the others may have
         gone back, and it fails the rollout in any case.
         """
         for seen in observations:
-            if seen.state in DEAD:
-                self._overruled[seen.node] = self._nodes[seen.node].served_model()
-        self.note_served(observations)
+            node = self._nodes[seen.node]
+            if seen.state in DEAD or node.served_model() is None:
+                self._overruled[node.name] = node.last_status()
+        self.note_served()
 
     def note_launch(self, node: ManagedNode) -> None:
         """Remember the parameter of a process that is about to be configured first."""

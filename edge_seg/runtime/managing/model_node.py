@@ -65,6 +65,9 @@ class ModelNode(ManagedNode, Protocol):
     def served_model(self) -> ServedModel | None:
         """Return the last ~/model_status of the present process; None when none came yet."""
 
+    def last_status(self) -> ServedModel | None:
+        """Return the last ~/model_status, be it of a process that is gone; None for none."""
+
     def get_model(self, timeout_s: float) -> str | None:
         """Read the parameter `model`; None without an answer."""
 
