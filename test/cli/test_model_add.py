@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from command_line import Run
-from edge_seg.backends.tensorrt.engine_key import BuiltFor, EngineKey, EngineRecord, record_path
+from edge_seg.backends.tensorrt.files.key import BuiltFor, EngineKey, EngineRecord, record_path
 from edge_seg.core.values import ClassInfo, OutputKind, ResizeMode, Size
 from edge_seg.models.manifest import Manifest
 from edge_seg.models.package import verify_artifacts

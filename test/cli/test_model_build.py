@@ -9,8 +9,8 @@ from typing import cast
 from command_line import Result, Run
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import EngineBuilding
-from edge_seg.backends.tensorrt.engine_file import read_engine
-from edge_seg.backends.tensorrt.engine_key import read_record
+from edge_seg.backends.tensorrt.files.engine import read_engine
+from edge_seg.backends.tensorrt.files.key import read_record
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import PrebuiltUnusable
 from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, MANIFEST_NAME

@@ -9,9 +9,9 @@ from edge_seg.backends.tensorrt.cuda.interface import (
     CudaFailed,
     DeviceBuffer,
 )
-from edge_seg.backends.tensorrt.image_input import ImageInput
-from edge_seg.backends.tensorrt.owner import OwnerThread
-from edge_seg.backends.tensorrt.preprocess_kernel import KernelProgram
+from edge_seg.backends.tensorrt.cuda.owner import OwnerThread
+from edge_seg.backends.tensorrt.preprocessing.image_input import ImageInput
+from edge_seg.backends.tensorrt.preprocessing.kernel import KernelProgram
 import numpy as np
 import pytest
 

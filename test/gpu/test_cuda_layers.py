@@ -10,10 +10,10 @@ import sys
 import textwrap
 
 import cuda_checks
+from edge_seg.backends.tensorrt.cuda.driver import read_devices
 from edge_seg.backends.tensorrt.cuda.interface import Cuda
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
-from edge_seg.backends.tensorrt.driver import read_devices
-from edge_seg.backends.tensorrt.owner import OwnerThread
+from edge_seg.backends.tensorrt.cuda.owner import OwnerThread
 import psutil
 import pytest
 

@@ -6,13 +6,13 @@ import statistics
 import time
 
 from cuda_checks import kernel_in_a_graph
+from edge_seg.backends.tensorrt.cuda.driver import read_devices
 from edge_seg.backends.tensorrt.cuda.interface import Cuda
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
-from edge_seg.backends.tensorrt.driver import read_devices
-from edge_seg.backends.tensorrt.image_input import ImageInput
-from edge_seg.backends.tensorrt.owner import OwnerThread
-from edge_seg.backends.tensorrt.preprocess_compile import compile_kernel, ELSEWHERE
-from edge_seg.backends.tensorrt.preprocess_kernel import kernel_program
+from edge_seg.backends.tensorrt.cuda.owner import OwnerThread
+from edge_seg.backends.tensorrt.preprocessing.compiling import compile_kernel, ELSEWHERE
+from edge_seg.backends.tensorrt.preprocessing.image_input import ImageInput
+from edge_seg.backends.tensorrt.preprocessing.kernel import kernel_program
 from edge_seg.core.geometry import plan_geometry
 from edge_seg.core.preprocess import Preprocessor
 from edge_seg.core.values import AnyArray, DecodedImage, InputSpec, Size, TensorSpec

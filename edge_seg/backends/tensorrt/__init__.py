@@ -1,15 +1,15 @@
-"""The TensorRT backend; the SDKs are imported on first use, by the modules beside this one."""
+"""The TensorRT backend; the SDKs are imported on first use, by the folders beside this one."""
 
 from pathlib import Path
 
 from edge_seg.backends.base import Availability, CompiledModel, CompileOptions
 from edge_seg.backends.layer_profile import LayerTime
-from edge_seg.backends.tensorrt.build import BuildsEngines
+from edge_seg.backends.tensorrt.building.ahead import BuildsEngines
+from edge_seg.backends.tensorrt.cuda.driver import DriverRefused, read_devices
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer
-from edge_seg.backends.tensorrt.driver import DriverRefused, read_devices
-from edge_seg.backends.tensorrt.layers import inspect_layers
-from edge_seg.backends.tensorrt.loading import load_engine
-from edge_seg.backends.tensorrt.sdk import INSTALL_HINT, load_sdk
+from edge_seg.backends.tensorrt.library.sdk import INSTALL_HINT, load_sdk
+from edge_seg.backends.tensorrt.serving.layers import inspect_layers
+from edge_seg.backends.tensorrt.serving.loading import load_engine
 from edge_seg.core.values import ArtifactFormat, ModelSpec
 from edge_seg.errors import BackendUnavailable
 

@@ -1,16 +1,15 @@
 """The TensorRT backend's own settings, from ``CompileOptions``."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import cast, Literal
 
 from edge_seg.backends.base import CompileOptions
-from edge_seg.backends.tensorrt.driver import DeviceInfo
-from edge_seg.errors import BackendUnavailable, CompileFailed
+from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
+from edge_seg.backends.tensorrt.cuda.opening import CudaLayer
+from edge_seg.errors import CompileFailed
 
 MemoryMode = Literal['auto', 'pinned', 'mapped']
-CudaLayer = Literal['auto', 'pycuda', 'cuda-bindings']
 _CHOICES = {
     'memory': ('pinned', 'auto', 'mapped'),
     'cuda': ('auto', 'pycuda', 'cuda-bindings'),
@@ -89,26 +88,3 @@ def _core(text: str) -> int:
     if core < -1:
         raise CompileFailed(f'{_DLA_CORE}: {text}', expected='0, 1, ... or -1 for the GPU')
     return core
-
-
-def pick_device(requested: str, devices: Sequence[DeviceInfo]) -> DeviceInfo:
-    """Find the GPU that ``device`` names.
-
-    Args:
-        requested: AUTO, GPU (the first one) or GPU.n.
-        devices: what is here, at least one.
-
-    Raises:
-        BackendUnavailable: there is no such GPU.
-    """
-    name = requested.strip().upper()
-    if name in ('AUTO', 'GPU'):
-        return devices[0]
-    for device in devices:
-        if name == f'GPU.{device.index}':
-            return device
-    raise BackendUnavailable(
-        f"TensorRT has no device '{requested}'; it sees {', '.join(map(str, devices))}",
-        expected='AUTO, GPU or GPU.n',
-        remedy='set device: AUTO',
-    )

@@ -15,9 +15,9 @@ import click
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress
 from edge_seg.backends.registry import choose
-from edge_seg.backends.tensorrt.build import BuildsEngines
-from edge_seg.backends.tensorrt.build_plan import BuildPlan
-from edge_seg.backends.tensorrt.engine_key import read_record, record_path
+from edge_seg.backends.tensorrt.building.ahead import BuildsEngines
+from edge_seg.backends.tensorrt.building.plan import BuildPlan
+from edge_seg.backends.tensorrt.files.key import read_record, record_path
 from edge_seg.cli.model.engine import publish_engine, take_engine
 from edge_seg.cli.view import in_bytes, json_option, show_json, show_pairs, stores_option
 from edge_seg.core.values import ArtifactFormat

@@ -7,9 +7,9 @@ from pathlib import Path
 import shutil
 from tempfile import TemporaryDirectory
 
-from edge_seg.backends.tensorrt.build_files import write_whole
-from edge_seg.backends.tensorrt.engine_file import read_engine
-from edge_seg.backends.tensorrt.engine_key import EngineRecord, read_record, record_path
+from edge_seg.backends.tensorrt.files.engine import read_engine
+from edge_seg.backends.tensorrt.files.key import EngineRecord, read_record, record_path
+from edge_seg.backends.tensorrt.files.writing import write_whole
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.models.manifest import Artifact, ArtifactFile, Manifest, MANIFEST_NAME
 from edge_seg.models.manifest_writer import dump_manifest

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from edge_seg.backends import registry
 from edge_seg.backends.tensorrt import TensorRtBackend
-from edge_seg.backends.tensorrt.build import BuildsEngines
+from edge_seg.backends.tensorrt.building.ahead import BuildsEngines
 from fake_builder import use_builder
-from fake_machine import FakeMachine, ORIN
+from fake_machine import FakeMachine
 import pytest
 
 
@@ -23,6 +23,5 @@ def install(version: str, patch: pytest.MonkeyPatch) -> FakeMachine:
     """
     machine = FakeMachine(version, patch, Path())
     use_builder(machine, patch)
-    patch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', lambda: (ORIN,))
     patch.setitem(registry._BACKENDS, 'tensorrt', 'able_machine:Able')
     return machine

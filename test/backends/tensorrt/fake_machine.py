@@ -8,7 +8,7 @@ import sys
 import threading
 
 from edge_seg.backends.tensorrt import TensorRtBackend
-from edge_seg.backends.tensorrt.driver import DeviceInfo
+from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
 from fake_cuda_bindings import make_cuda_bindings
 from fake_gpu import FakeCudaError, FakeGpu
 from fake_plan import FakePlan, plan_of
@@ -44,14 +44,14 @@ class FakeMachine:
         for name, module in modules.items():
             module.__spec__ = ModuleSpec(name, None)
             monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.setattr(f'{PACKAGE}.sdk.driver_problem', lambda: '')
+        monkeypatch.setattr(f'{PACKAGE}.library.sdk.driver_problem', lambda: '')
         # Its GPU shares no memory with the machine that the tests run on.
-        monkeypatch.setattr(f'{PACKAGE}.memory_fit.available_bytes', lambda: 0)
+        monkeypatch.setattr(f'{PACKAGE}.serving.memory_fit.available_bytes', lambda: 0)
         self.devices(ORIN)
 
     def devices(self, *devices: DeviceInfo) -> None:
         """Say which GPUs the driver sees."""
-        for module in (PACKAGE, f'{PACKAGE}.loading'):
+        for module in (PACKAGE, f'{PACKAGE}.library.device'):
             self._patch.setattr(
                 importlib.import_module(module), 'read_devices', lambda: tuple(devices)
             )

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from edge_seg.backends.tensorrt.preprocess_kernel import BLOCK, KernelProgram
+from edge_seg.backends.tensorrt.preprocessing.kernel import BLOCK, KernelProgram
 import numpy as np
 import numpy.typing as npt
 import pytest

@@ -8,16 +8,14 @@ from fake_builder import make_building_tensorrt
 from fake_gpu import FakeGpu
 import pytest
 
-SOURCES = sorted(
-    (Path(__file__).parents[3] / 'edge_seg' / 'backends' / 'tensorrt').glob('build*.py')
-)
+BACKEND = Path(__file__).parents[3] / 'edge_seg' / 'backends' / 'tensorrt'
 # In the building modules objects of TensorRT go by these names and no other objects do.
 OBJECTS = {
     'builder': 'Builder', 'network': 'INetworkDefinition', 'config': 'IBuilderConfig',
     'parser': 'OnnxParser', 'error': 'ParserError', 'profile': 'IOptimizationProfile',
     'cache': 'ITimingCache', 'tensor': 'ITensor', 'serialised': 'IHostMemory',
 }  # fmt: skip
-MODULES = ('build_graph.py', 'build_config.py', 'build_tools.py')
+MODULES = ('building/graph.py', 'building/config.py', 'building/builder.py')
 PYTHON_ERRORS = {'strerror'}
 ASKED_FIRST = {'ParserError.node_operator', 'ParserError.node_name'}
 
@@ -55,10 +53,8 @@ def test_every_builder_call_exists_in_every_version_or_is_asked_for_first(versio
 
 def object_members() -> list[str]:
     found = []
-    for path in SOURCES:
-        if path.name not in (*MODULES, 'build_engine.py'):
-            continue
-        for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+    for module in (*MODULES, 'building/engine.py'):
+        for node in ast.walk(ast.parse((BACKEND / module).read_text('utf-8'))):
             if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
                 continue
             if node.value.id in OBJECTS and node.attr not in PYTHON_ERRORS:

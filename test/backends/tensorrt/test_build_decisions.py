@@ -4,12 +4,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge_seg.backends.build_progress import BuildProgress
-from edge_seg.backends.tensorrt.build_config import Limits
-from edge_seg.backends.tensorrt.build_monitor import ProgressBook
-from edge_seg.backends.tensorrt.build_network import NetworkFacts, read_network
-from edge_seg.backends.tensorrt.build_options import BuildOptions
-from edge_seg.backends.tensorrt.build_precision import plan_precision, PrecisionPlan
-from edge_seg.backends.tensorrt.build_trtexec import trtexec_lines
+from edge_seg.backends.tensorrt.building.config import Limits
+from edge_seg.backends.tensorrt.building.monitor import ProgressBook
+from edge_seg.backends.tensorrt.building.network import NetworkFacts, read_network
+from edge_seg.backends.tensorrt.building.options import BuildOptions
+from edge_seg.backends.tensorrt.building.precision import plan_precision, PrecisionPlan
+from edge_seg.backends.tensorrt.building.trtexec import trtexec_lines
 from edge_seg.errors import CompileFailed
 from hypothesis import example, given, strategies
 import numpy as np

@@ -7,14 +7,14 @@ import stat
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress, EngineBuilding
-from edge_seg.backends.tensorrt.build import BuildsEngines
-from edge_seg.backends.tensorrt.driver import DeviceInfo
-from edge_seg.backends.tensorrt.engine_key import read_record
+from edge_seg.backends.tensorrt.building.ahead import BuildsEngines
+from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
+from edge_seg.backends.tensorrt.files.key import read_record
 from edge_seg.core.values import Size
 from edge_seg.errors import BackendUnavailable, CompileFailed, IncompatibleModel
 from edge_seg.models.fusing import fuse
 from fake_builder import save_proto, told, use_builder
-from fake_machine import FakeMachine, ORIN
+from fake_machine import FakeMachine
 import numpy as np
 import onnx
 import pytest
@@ -37,7 +37,6 @@ def building(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> FakeMachi
 
 def able(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     use_builder(machine, monkeypatch)
-    monkeypatch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', lambda: (ORIN,))
     machine.folder.chmod(0o700)
     return machine
 
@@ -184,7 +183,7 @@ def test_an_engine_that_came_out_in_another_precision_is_not_written(
 def test_progress_rises_to_the_end(building: FakeMachine) -> None:
     seen: list[BuildProgress] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('edge_seg.backends.tensorrt.build_monitor.MIN_PERIOD_S', 0.0)
+        patch.setattr('edge_seg.backends.tensorrt.building.monitor.MIN_PERIOD_S', 0.0)
         build(building, TinyModel(), on_progress=lambda p: seen.append(p) is None)
     assert [each.phase for each in seen][:2] == ['reading the network', 'building']
     shares = [each.share for each in seen if each.share is not None]
@@ -257,9 +256,7 @@ def test_a_file_that_is_not_what_the_manifest_says_is_refused(building: FakeMach
         Builds().build(network, other, options(), building.folder / 'net.plan')
 
 
-def test_the_key_follows_everything_that_changes_the_engine(
-    building: FakeMachine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_key_follows_everything_that_changes_the_engine(building: FakeMachine) -> None:
     model = TinyModel()
     network = model.save(building.folder / 'net.onnx')
 
@@ -273,7 +270,7 @@ def test_the_key_follows_everything_that_changes_the_engine(
         key(options('fp32')), key(options(optimisation_level=5)), key(options(workspace_mib=9))
     }  # fmt: skip
     smaller = DeviceInfo(0, 'Orin', (8, 7), 8, True, '12.6')
-    monkeypatch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', lambda: (smaller,))
+    building.devices(smaller)
     others.add(key(options()))
     TinyModel(classes=4).save(network)
     others.add(key(options()))

@@ -6,10 +6,10 @@ import enum
 from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
-from edge_seg.backends.tensorrt.build import BuildsEngines
-from edge_seg.backends.tensorrt.build_network import read_network
-from edge_seg.backends.tensorrt.driver import DriverRefused
-from edge_seg.backends.tensorrt.engine_key import record_path
+from edge_seg.backends.tensorrt.building.ahead import BuildsEngines
+from edge_seg.backends.tensorrt.building.network import read_network
+from edge_seg.backends.tensorrt.cuda.driver import DriverRefused
+from edge_seg.backends.tensorrt.files.key import record_path
 from edge_seg.errors import BackendUnavailable, CompileFailed
 import fake_builder
 from fake_builder import save_proto, use_builder
@@ -29,7 +29,6 @@ CONTINUING = (
 @pytest.fixture
 def building(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
     use_builder(machine, monkeypatch)
-    monkeypatch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', lambda: (ORIN,))
     return machine
 
 
@@ -93,7 +92,7 @@ def test_a_folder_that_is_gone_is_an_error_and_not_a_traceback(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('edge_seg.backends.tensorrt.build_files.os.fsync', full)
+    monkeypatch.setattr('edge_seg.backends.tensorrt.files.writing.os.fsync', full)
     with pytest.raises(CompileFailed, match='No space left'):
         build(building)
     assert sorted(path.name for path in building.folder.iterdir()) == ['net.onnx']
@@ -104,7 +103,6 @@ def test_a_listener_that_went_away_cancels_the_build(
 ) -> None:
     machine = any_machine()
     use_builder(machine, monkeypatch)
-    monkeypatch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', lambda: (ORIN,))
     network = MODEL.save(machine.folder / 'net.onnx')
 
     def gone(_: object) -> bool:
@@ -142,7 +140,7 @@ def test_without_a_device_nothing_is_planned(
     def refuse() -> None:
         raise DriverRefused('no CUDA device was found')
 
-    monkeypatch.setattr('edge_seg.backends.tensorrt.build_plan.read_devices', refuse)
+    monkeypatch.setattr('edge_seg.backends.tensorrt.library.device.read_devices', refuse)
     with pytest.raises(BackendUnavailable, match='no CUDA device'):
         build(building)
 
@@ -206,7 +204,7 @@ def test_a_network_without_weights_is_one_of_fp32(tmp_path: Path) -> None:
 def test_a_build_is_cancelled_in_its_middle_where_tensorrt_asks(
     building: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('edge_seg.backends.tensorrt.build_monitor.MIN_PERIOD_S', 0.0)
+    monkeypatch.setattr('edge_seg.backends.tensorrt.building.monitor.MIN_PERIOD_S', 0.0)
     network, engine = MODEL.save(building.folder / 'net.onnx'), building.folder / 'net.plan'
 
     def build_on() -> None:

@@ -10,7 +10,7 @@ from able_machine import install
 from contract import UNDER_TEST
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress
-from edge_seg.backends.tensorrt.engine_key import read_record
+from edge_seg.backends.tensorrt.files.key import read_record
 from edge_seg.cli.model.engine import publish_engine
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import LoadStage, ModelRejected
@@ -184,7 +184,8 @@ def test_an_engine_that_is_refused_while_memory_is_scarce_is_kept_and_loads_late
 
 def test_a_wish_that_cannot_be_met_costs_no_engine(node: Node, machine: FakeMachine) -> None:
     machine.devices(replace(ORIN, integrated=False))
-    mapped = CompileOptions(extra=(('memory', 'mapped'),))
+    # The limit by default is another one where the GPU has memory of its own.
+    mapped = CompileOptions(extra=(('memory', 'mapped'), ('workspace_mib', '1024')))
     with pytest.raises(ModelRejected, match='memory of its own'):
         node.load(wanted=mapped, mode='on_demand')
     assert len(node.entries) == 1
@@ -293,7 +294,7 @@ def test_images_are_preprocessed_on_the_gpu_from_the_warm_up_on(
     assert 'kernel_launch' in machine.gpu.calls
     monkeypatch.setattr('shutil.which', lambda name: None)
     monkeypatch.setattr(
-        'edge_seg.backends.tensorrt.preprocess_compile.ELSEWHERE', tmp_path / 'none'
+        'edge_seg.backends.tensorrt.preprocessing.compiling.ELSEWHERE', tmp_path / 'none'
     )
     with pytest.raises(ModelRejected, match='there is no nvcc') as caught:
         node.load(preprocess='gpu')

@@ -4,7 +4,7 @@ from pathlib import Path
 import shutil
 import subprocess
 
-from edge_seg.backends.tensorrt.preprocess_kernel import kernel_program
+from edge_seg.backends.tensorrt.preprocessing.kernel import kernel_program
 from edge_seg.core.geometry import plan_geometry
 from edge_seg.core.preprocess import Preprocessor
 from edge_seg.core.values import DecodedImage, InputSpec, ResizeMode, ResizeRule, Size, TensorSpec

@@ -9,11 +9,12 @@ import threading
 
 import cuda_checks
 from edge_seg.backends.base import CompileOptions, TakesImages
-from edge_seg.backends.tensorrt.compiled import IMAGE_SIZES_KEPT, TensorRtModel
 from edge_seg.backends.tensorrt.cuda.opening import open_cuda
-from edge_seg.backends.tensorrt.engine_file import EngineFile
-from edge_seg.backends.tensorrt.preprocess_compile import compile_kernel
-from edge_seg.backends.tensorrt.preprocess_kernel import kernel_program
+from edge_seg.backends.tensorrt.files.engine import EngineFile
+from edge_seg.backends.tensorrt.preprocessing import compiling
+from edge_seg.backends.tensorrt.preprocessing.compiling import compile_kernel
+from edge_seg.backends.tensorrt.preprocessing.kernel import kernel_program
+from edge_seg.backends.tensorrt.serving.compiled import IMAGE_SIZES_KEPT, TensorRtModel
 from edge_seg.core.geometry import GeometryPlan, plan_geometry
 from edge_seg.core.preprocess import Preprocessor
 from edge_seg.core.values import DecodedImage, Size, TensorSpec
@@ -184,15 +185,13 @@ def test_the_file_of_an_engine_is_let_go_once_it_is_loaded(machine: FakeMachine)
 
 def test_without_nvcc_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('PATH', '/nonexistent')
-    monkeypatch.setattr(
-        'edge_seg.backends.tensorrt.preprocess_compile.ELSEWHERE', Path('/nonexistent/nvcc')
-    )
+    monkeypatch.setattr(compiling, 'ELSEWHERE', Path('/nonexistent/nvcc'))
     with pytest.raises(BackendUnavailable, match=r'no nvcc.*cuda-nvcc'):
         compile_kernel('', (8, 7))
 
 
 def test_nvcc_is_found_where_jetpack_puts_it(nvcc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('edge_seg.backends.tensorrt.preprocess_compile.ELSEWHERE', nvcc)
+    monkeypatch.setattr(compiling, 'ELSEWHERE', nvcc)
     monkeypatch.setattr('shutil.which', lambda name: None)
     with pytest.raises(CompileFailed, match=r'does not compile.*error'):
         compile_kernel('this is no C++', (8, 7))
@@ -201,7 +200,7 @@ def test_nvcc_is_found_where_jetpack_puts_it(nvcc: Path, monkeypatch: pytest.Mon
 def test_an_nvcc_that_does_not_end_or_start_is_given_up(
     nvcc: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('edge_seg.backends.tensorrt.preprocess_compile.COMPILE_TIMEOUT_S', 0.1)
+    monkeypatch.setattr(compiling, 'COMPILE_TIMEOUT_S', 0.1)
     nvcc.write_text('#!/bin/sh\nexec sleep 60\n')
     with pytest.raises(CompileFailed, match='timed out'):
         compile_kernel('', (8, 7))

@@ -60,7 +60,7 @@ def test_the_driver_is_read_without_any_package(driver: Path) -> None:
     done = _run(
         driver,
         """
-        from edge_seg.backends.tensorrt.driver import read_devices
+        from edge_seg.backends.tensorrt.cuda.driver import read_devices
         print(*read_devices())
         """,
     )

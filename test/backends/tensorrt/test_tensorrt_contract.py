@@ -6,7 +6,7 @@ import enum
 from pathlib import Path
 
 from contract import cuda_members, exists, members, MODULE_MEMBERS, SUPPORTED, VERSIONS
-from edge_seg.backends.tensorrt.sdk import optional
+from edge_seg.backends.tensorrt.library.sdk import optional
 from fake_cuda_bindings import make_cuda_bindings
 from fake_gpu import FakeGpu
 from fake_pycuda import make_pycuda
@@ -21,7 +21,7 @@ OBJECTS = {
     '_context': 'IExecutionContext', '_runtime': 'Runtime', 'runtime': 'Runtime',
     'inspector': 'EngineInspector',
 }  # fmt: skip
-OBJECT_MODULES = ('loaded_engine.py', 'engine_io.py', 'precision.py', 'sdk.py')
+OBJECT_MODULES = ('engine/loaded.py', 'engine/tensors.py', 'engine/precision.py', 'library/sdk.py')
 OPTIONAL_CALLS = ('optional', 'has')
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import sys
 
 from edge_seg.backends.base import CompileOptions
-from edge_seg.backends.tensorrt.driver import DeviceInfo
-from edge_seg.backends.tensorrt.engine_file import check_machine, read_engine
-from edge_seg.backends.tensorrt.engine_key import (
+from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
+from edge_seg.backends.tensorrt.files.engine import check_machine, read_engine
+from edge_seg.backends.tensorrt.files.header import HEADER_BYTES, read_plan_header
+from edge_seg.backends.tensorrt.files.key import (
     built_for,
     BuiltFor,
     EngineKey,
@@ -19,12 +20,7 @@ from edge_seg.backends.tensorrt.engine_key import (
     read_record,
     record_path,
 )
-from edge_seg.backends.tensorrt.plan_header import (
-    HEADER_BYTES,
-    parse_version,
-    read_plan_header,
-    TensorRtVersion,
-)
+from edge_seg.backends.tensorrt.library.version import parse_version, TensorRtVersion
 from edge_seg.errors import CompileFailed
 from fake_machine import FakeMachine
 from fake_plan import plan_header, plan_of

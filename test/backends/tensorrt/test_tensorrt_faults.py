@@ -6,9 +6,9 @@ from typing import Any
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.file_info import FoundTensor
-from edge_seg.backends.tensorrt import compiled as compiled_module
-from edge_seg.backends.tensorrt.driver import DeviceInfo
-from edge_seg.backends.tensorrt.fitting import EngineTensor, fit_input
+from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
+from edge_seg.backends.tensorrt.engine.fitting import EngineTensor, fit_input
+from edge_seg.backends.tensorrt.serving import compiled as compiled_module
 from edge_seg.errors import (
     BackendUnavailable,
     CompileFailed,

@@ -6,7 +6,7 @@ import itertools
 import threading
 
 from edge_seg.backends.base import CompiledModel, CompileOptions
-from edge_seg.backends.tensorrt.driver import DeviceInfo
+from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
 from edge_seg.core.values import OutputKind
 from edge_seg.errors import InferenceFailed
 from fake_machine import FakeMachine

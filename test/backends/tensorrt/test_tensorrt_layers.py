@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.layer_profile import LayerProfiling
-from edge_seg.backends.tensorrt import layers as layers_module
+from edge_seg.backends.tensorrt.serving import layers as layers_module
 from edge_seg.errors import CompileFailed, EdgeSegError
 from fake_machine import FakeMachine
 from fake_plan import plan_of

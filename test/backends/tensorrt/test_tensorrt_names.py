@@ -11,15 +11,15 @@ import test_tensorrt_contract
 BACKEND = Path(__file__).parents[3] / 'edge_seg' / 'backends' / 'tensorrt'
 # Each asks for a member that some versions lack, or goes by a name that is checked elsewhere.
 INDIRECT = {
-    ('driver.py', 'getattr', 'name'),  # ctypes
-    ('sdk.py', 'getattr', 'part'),  # optional(), whose arguments are scanned
-    ('sdk.py', 'hasattr', "'Runtime'"),
-    ('build_config.py', 'getattr', "'DLA'"),
-    ('build_graph.py', 'hasattr', "'node_operator'"),
-    ('build_graph.py', 'hasattr', "'node_name'"),
-    ('log_ring.py', 'getattr', "'name'"),
-    ('with_bindings.py', 'getattr', 'function'),  # names as text are scanned
-    ('with_bindings.py', 'getattr', "'name'"),
+    ('cuda/driver.py', 'getattr', 'name'),  # ctypes
+    ('library/sdk.py', 'getattr', 'part'),  # optional(), whose arguments are scanned
+    ('library/sdk.py', 'hasattr', "'Runtime'"),
+    ('building/config.py', 'getattr', "'DLA'"),
+    ('building/graph.py', 'hasattr', "'node_operator'"),
+    ('building/graph.py', 'hasattr', "'node_name'"),
+    ('library/log_ring.py', 'getattr', "'name'"),
+    ('cuda/with_bindings.py', 'getattr', 'function'),  # names as text are scanned
+    ('cuda/with_bindings.py', 'getattr', "'name'"),
 }
 WAYS_AROUND = ('getattr', 'hasattr', 'setattr', 'delattr', 'vars', 'eval', 'exec', 'attrgetter')
 # As python/src/infer/pyCore.cpp and the sources of PyCUDA name their arguments.
@@ -37,13 +37,15 @@ PYCUDA_OBJECTS = {
 }  # fmt: skip
 # Modules that hold vendor objects (typed Any) and no others: scanned for names, or without any.
 SCANNED = {*test_tensorrt_contract.OBJECT_MODULES, *test_build_contract.MODULES}
-SCANNED |= {'build_engine.py', 'with_pycuda.py', 'with_bindings.py', 'build_monitor.py'}
-PLAIN = {'driver.py', 'owner.py', 'engine_key.py', 'log_ring.py'}  # ctypes, tasks, JSON, a class
+SCANNED |= {'building/engine.py', 'building/monitor.py'}
+SCANNED |= {'cuda/with_pycuda.py', 'cuda/with_bindings.py'}
+# ctypes, tasks, JSON, a class
+PLAIN = {'cuda/driver.py', 'cuda/owner.py', 'files/key.py', 'library/log_ring.py'}
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
     for path in sorted(BACKEND.rglob('*.py')):
-        yield path.name, ast.parse(path.read_text('utf-8'))
+        yield path.relative_to(BACKEND).as_posix(), ast.parse(path.read_text('utf-8'))
 
 
 def tree_of(file: str) -> ast.Module:
@@ -101,7 +103,7 @@ def test_members_of_pycudas_objects_are_theirs() -> None:
     has = cuda_members('pycuda')
     found = {
         (PYCUDA_OBJECTS[ast.unparse(node.value)], node.attr)
-        for node in ast.walk(tree_of('with_pycuda.py'))
+        for node in ast.walk(tree_of('cuda/with_pycuda.py'))
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in PYCUDA_OBJECTS
     }
     assert len(found) >= 12
@@ -112,7 +114,7 @@ def test_flags_of_cuda_bindings_are_theirs() -> None:
     has = {name for names in cuda_members('cuda-bindings').values() for name in names}
     named = {
         node.attr
-        for node in ast.walk(tree_of('with_bindings.py'))
+        for node in ast.walk(tree_of('cuda/with_bindings.py'))
         if isinstance(node, ast.Attribute) and node.attr.upper().startswith('CU')
     }
     assert len(named) >= 6

@@ -5,7 +5,7 @@ import gc
 import threading
 import weakref
 
-from edge_seg.backends.tensorrt.owner import OwnerGone, OwnerThread, release_locals
+from edge_seg.backends.tensorrt.cuda.owner import OwnerGone, OwnerThread, release_locals
 import pytest
 
 

@@ -7,7 +7,7 @@ import sys
 from edge_seg.backends import tensorrt
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt import TensorRtBackend
-from edge_seg.backends.tensorrt.driver import (
+from edge_seg.backends.tensorrt.cuda.driver import (
     DeviceInfo,
     driver_problem,
     DriverRefused,
@@ -115,7 +115,7 @@ def test_a_driver_that_stops_answering_is_a_reason(
         raise DriverRefused('no CUDA device was found')
 
     monkeypatch.setattr(tensorrt, 'read_devices', refuse)
-    monkeypatch.setattr('edge_seg.backends.tensorrt.loading.read_devices', refuse)
+    monkeypatch.setattr('edge_seg.backends.tensorrt.library.device.read_devices', refuse)
     assert machine.backend.probe().reason == 'no CUDA device was found'
     model = TinyModel()
     with pytest.raises(BackendUnavailable, match='no CUDA device'):

@@ -107,7 +107,7 @@ def test_an_interrupted_load_leaves_nothing(tmp_path: Path) -> None:
     script = _script(
         tmp_path,
         """
-        from edge_seg.backends.tensorrt.owner import OwnerThread
+        from edge_seg.backends.tensorrt.cuda.owner import OwnerThread
         served.close()
         given_up = threading.Event()
         load, stop = machine.trt.Runtime.deserialize_cuda_engine, OwnerThread.stop
@@ -144,7 +144,7 @@ _BROKEN = """
                 raise {failure}
             return None
 
-    from edge_seg.backends.tensorrt import sdk
+    from edge_seg.backends.tensorrt.library import sdk
     sdk.driver_problem = lambda: ''
     {install}
     sys.meta_path.insert(0, Broken())

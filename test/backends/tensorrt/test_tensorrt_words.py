@@ -6,17 +6,17 @@ import logging
 import threading
 
 from edge_seg.backends.base import CompileOptions
-from edge_seg.backends.tensorrt.log_ring import make_logger, MessageRing
-from edge_seg.backends.tensorrt.memory_fit import (
+from edge_seg.backends.tensorrt.cuda.interface import GpuMemory
+from edge_seg.backends.tensorrt.engine.precision import precision_of_layers
+from edge_seg.backends.tensorrt.library.log_ring import make_logger, MessageRing
+from edge_seg.backends.tensorrt.library.sdk import load_sdk
+from edge_seg.backends.tensorrt.library.translate import explain
+from edge_seg.backends.tensorrt.serving.memory_fit import (
     available_bytes,
     check_room,
-    GpuMemory,
     RESERVE_BYTES,
     usable,
 )
-from edge_seg.backends.tensorrt.precision import precision_of_layers
-from edge_seg.backends.tensorrt.sdk import load_sdk
-from edge_seg.backends.tensorrt.translate import explain
 from edge_seg.errors import CompileFailed
 from fake_machine import FakeMachine
 from fake_plan import plan_of
@@ -80,7 +80,7 @@ def test_two_threads_that_ask_first_share_one_logger(
         (second.set if len(made) == 2 else lambda: second.wait(0.2))()
         return object()
 
-    monkeypatch.setattr('edge_seg.backends.tensorrt.sdk.make_logger', make)
+    monkeypatch.setattr('edge_seg.backends.tensorrt.library.sdk.make_logger', make)
     threads = [threading.Thread(target=load_sdk) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -171,7 +171,9 @@ def test_an_integrated_gpu_counts_what_linux_would_give_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert available_bytes() > 0
-    monkeypatch.setattr('edge_seg.backends.tensorrt.memory_fit.available_bytes', lambda: 500 * MIB)
+    monkeypatch.setattr(
+        'edge_seg.backends.tensorrt.serving.memory_fit.available_bytes', lambda: 500 * MIB
+    )
     memory = GpuMemory(200 * MIB, 1000 * MIB)
     assert usable(memory, integrated=False) == memory
     assert usable(memory, integrated=True) == GpuMemory(500 * MIB, 1000 * MIB)

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from edge_seg.backends.tensorrt.memory_fit import GpuMemory
 from edge_seg.core.values import UInt8Array
 
 
@@ -14,6 +13,13 @@ class CudaFailed(Exception):
 
 class CaptureUnsupported(CudaFailed):
     """This layer cannot record CUDA graphs, or this recording failed; run without."""
+
+
+class GpuMemory(NamedTuple):
+    """Bytes, as ``cuMemGetInfo`` gives them; on Jetson it is the memory of the whole machine."""
+
+    free: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)

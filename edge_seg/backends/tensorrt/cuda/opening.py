@@ -3,16 +3,17 @@
 from importlib import import_module
 from importlib.util import find_spec
 import logging
+from typing import Literal
 
 from edge_seg.backends.sdk import sdk_import
 from edge_seg.backends.tensorrt.cuda.interface import Cuda, CudaFailed
 from edge_seg.backends.tensorrt.cuda.with_bindings import CudaBindings
 from edge_seg.backends.tensorrt.cuda.with_pycuda import PyCuda
-from edge_seg.backends.tensorrt.options import CudaLayer
 from edge_seg.errors import BackendUnavailable
 
 logger = logging.getLogger(__name__)
 
+CudaLayer = Literal['auto', 'pycuda', 'cuda-bindings']
 PYCUDA, CUDA_BINDINGS = 'pycuda', 'cuda-bindings'
 _MODULES = {PYCUDA: 'pycuda.driver', CUDA_BINDINGS: 'cuda.bindings.driver'}
 _HINTS = {

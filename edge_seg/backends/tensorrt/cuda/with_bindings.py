@@ -11,12 +11,12 @@ from edge_seg.backends.tensorrt.cuda.interface import (
     CudaFailed,
     DeviceBuffer,
     Event,
+    GpuMemory,
     Graph,
     HostBuffer,
     Kernel,
     Stream,
 )
-from edge_seg.backends.tensorrt.memory_fit import GpuMemory
 import numpy as np
 
 logger = logging.getLogger(__name__)

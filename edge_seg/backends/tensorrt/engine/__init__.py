@@ -1,0 +1,1 @@
+"""A loaded engine: TensorRT's objects, its inputs and outputs, its precision."""

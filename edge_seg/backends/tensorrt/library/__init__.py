@@ -1,0 +1,1 @@
+"""TensorRT's library: found, imported, asked for what it has, and put into plain words."""

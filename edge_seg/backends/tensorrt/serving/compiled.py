@@ -1,0 +1,192 @@
+"""A model run by TensorRT, as the rest of edge_seg sees it: any thread, no CUDA."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+import logging
+from threading import Lock
+import weakref
+
+from edge_seg.backends.base import CompileReport
+from edge_seg.backends.feed import check_tensors, closed_error
+from edge_seg.backends.tensorrt.cuda.opening import open_cuda
+from edge_seg.backends.tensorrt.cuda.owner import OwnerGone, OwnerThread
+from edge_seg.backends.tensorrt.library.sdk import Sdk
+from edge_seg.backends.tensorrt.preprocessing.compiling import compile_kernel
+from edge_seg.backends.tensorrt.preprocessing.kernel import kernel_program
+from edge_seg.backends.tensorrt.serving.session import EngineRequest, EngineSession, ImageKey
+from edge_seg.core.geometry import GeometryPlan
+from edge_seg.core.values import AnyArray, ColorOrder, DecodedImage, OutputKind, TensorSpec
+from edge_seg.errors import CompileFailed, InferenceFailed
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+INFER_TIMEOUT_S = 30.0
+"""The first frame may load kernels for seconds; a GPU that takes longer is taken for hung."""
+LOAD_TIMEOUT_S = 120.0
+"""Large engines take seconds; the model that serves waits for nothing meanwhile."""
+CLOSE_TIMEOUT_S = 10.0
+HUNG = 'restart the node; look for Xid in dmesg'
+IMAGE_SIZES_KEPT = 4
+"""Each takes pinned and GPU memory of the size of the image until the model is closed."""
+
+
+class TensorRtModel:
+    """One engine, with a thread of its own that does all of CUDA and TensorRT for it.
+
+    Args:
+        sdk: TensorRT.
+        layer: the Python layer for CUDA, from ``choose_layer``.
+        request: what to load.
+
+    Raises:
+        BackendUnavailable, CompileFailed, IncompatibleModel: as ``Backend.compile_model``.
+    """
+
+    def __init__(self, sdk: Sdk, layer: str, request: EngineRequest) -> None:
+        # Held during inference too, so that a close waits for the frame that is running.
+        self._lock = Lock()
+        self._closed = False
+        # Not the request: the whole engine file hangs on it.
+        self._input = request.spec.input
+        self._compute_capability = request.device.compute_capability
+        self._image_keys: set[ImageKey] = set()  # only grows; any thread may look
+        self._owner = OwnerThread(f'tensorrt {request.file.name}')
+        self._session = _opened(self._owner, sdk, layer, request)
+        self._described = self._session.description
+        output = self._described.output.spec
+        self._result: AnyArray = np.zeros(output.shape, output.dtype)
+        # Also when nobody closes it: on garbage collection and when the interpreter ends. A
+        # context left pushed would abort the process.
+        self._finish = weakref.finalize(self, _finish, self._owner, self._session)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """One image: raw uint8 pixels when the engine normalises by itself, else normalised."""
+        return (self._described.input.spec,)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The one output that the manifest names, in the engine's own dtype."""
+        return (self._described.output.spec,)
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """Meaning of the output; LABELS when the engine gives class ids."""
+        return self._described.output.kind
+
+    @property
+    def report(self) -> CompileReport:
+        """What loading came to."""
+        return self._described.report
+
+    def infer(self, tensors: Sequence[AnyArray]) -> Sequence[AnyArray]:
+        """Run one frame.
+
+        Args:
+            tensors: one C-contiguous array as ``inputs[0]`` says.
+
+        Returns:
+            One array, the same in every call: valid until the next one, not to be written.
+
+        Raises:
+            InferenceFailed: wrong array, TensorRT or CUDA failed or hangs, or the model is
+                closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise closed_error()
+            check_tensors(tensors, self.inputs)
+            return self._answered(partial(self._session.run, tensors[0], self._result))
+
+    def prepare_images(self, plan: GeometryPlan, order: ColorOrder) -> None:
+        """Compile and load the preprocessing kernel for images of one size; takes seconds.
+
+        Frames go on meanwhile, but for the moment in which the kernel is loaded.
+
+        Raises:
+            BackendUnavailable: there is no nvcc.
+            CompileFailed: the kernel cannot be compiled or loaded.
+        """
+        if self.takes_images(plan, order):
+            return
+        if len(self._image_keys) >= IMAGE_SIZES_KEPT:  # before seconds of compiling
+            raise CompileFailed(
+                f'{IMAGE_SIZES_KEPT} camera sizes are preprocessed on the GPU already'
+            )
+        step = plan.camera.width * (1 if order == 'gray' else len(order))
+        program = kernel_program(self._input, self.inputs[0], plan, order, step)
+        binary = compile_kernel(program.source, self._compute_capability)
+        load = partial(self._session.add_images, (plan, order), program, binary)
+        try:
+            self._owner.call(load, timeout_s=INFER_TIMEOUT_S)
+        except OwnerGone as error:
+            raise CompileFailed(f'the preprocessing kernel does not load: {error}') from error
+        self._image_keys.add((plan, order))
+
+    def takes_images(self, plan: GeometryPlan, order: ColorOrder) -> bool:
+        """Whether ``prepare_images`` has done its work."""
+        return (plan, order) in self._image_keys
+
+    def infer_image(self, image: DecodedImage, plan: GeometryPlan) -> Sequence[AnyArray]:
+        """Run one frame, preprocessed on the GPU; otherwise as ``infer``.
+
+        Args:
+            image: of a size and order that ``takes_images`` knows.
+            plan: its geometry.
+
+        Raises:
+            InferenceFailed: as ``infer``.
+        """
+        with self._lock:
+            if self._closed:
+                raise closed_error()
+            key = plan, image.order
+            return self._answered(
+                partial(self._session.run_image, key, image.pixels, self._result)
+            )
+
+    def _answered(self, work: Callable[[], None]) -> Sequence[AnyArray]:
+        try:
+            self._owner.call(work, timeout_s=INFER_TIMEOUT_S)
+        except OwnerGone as error:
+            raise InferenceFailed(f'the GPU hangs: {error}', remedy=HUNG) from error
+        return (self._result,)
+
+    def close(self) -> None:
+        """Free everything after the frame that is running; twice is fine, from any thread."""
+        with self._lock:
+            self._closed = True
+            self._finish()
+
+
+def _opened(owner: OwnerThread, sdk: Sdk, layer: str, request: EngineRequest) -> EngineSession:
+    """Load on the owner thread; what comes after the caller gave up is closed over there."""
+    made: list[EngineSession] = []
+
+    def make() -> EngineSession:
+        made.append(EngineSession(sdk, open_cuda(layer, request.device.index), request))
+        return made[0]
+
+    def close() -> None:
+        for session in made:
+            session.close()
+
+    try:
+        return owner.call(make, timeout_s=LOAD_TIMEOUT_S)
+    except BaseException as error:
+        owner.stop(CLOSE_TIMEOUT_S, last=close)
+        if not isinstance(error, OwnerGone):
+            raise
+        raise CompileFailed(
+            f'{request.file.name} cannot be loaded, the GPU hangs: {error}', remedy=HUNG
+        ) from error
+
+
+def _finish(owner: OwnerThread, session: EngineSession) -> None:
+    try:
+        owner.call(session.close, timeout_s=CLOSE_TIMEOUT_S)
+    except OwnerGone as error:
+        logger.error('GPU memory is not freed until the GPU answers: %s', error)
+    if not owner.stop(CLOSE_TIMEOUT_S, last=session.close):
+        logger.error('the thread of a TensorRT model does not end')
