@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from itertools import product
 import math
 from pathlib import Path
 
@@ -49,6 +50,20 @@ KINDS = {
         for dtype in LABEL_TYPES
     },
 }
+ONE_CHANNEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.LABELS)
+LAYOUTS = [*product(['NCHW', 'NHWC'], ['NCHW', 'NHWC']), ('NCHW', 'NHW'), ('NHWC', 'HW')]
+NETWORKS = [
+    (kind, image, output)
+    for kind, model in KINDS.items()
+    for image, output in LAYOUTS
+    if 'C' in output or model.kind in ONE_CHANNEL
+]
+"""Kind, layout of the input, layout of the output."""
+
+
+def resamplings(kind: str) -> tuple[str, ...]:
+    """Say how masks of a kind can be brought to the camera's size."""
+    return ('labels',) if KINDS[kind].kind is OutputKind.LABELS else ('labels', 'logits')
 
 
 def half_up(value: Fraction) -> int:
