@@ -1,7 +1,6 @@
-"""How the model commands show things: tables, JSON, progress bars; and the store options."""
+"""How the model commands show things: tables and JSON; and the store options."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 import json
 from pathlib import Path
 import sys
@@ -10,7 +9,6 @@ from typing import Any, TypeVar
 import click
 from edge_seg.models.layered import open_stores
 from edge_seg.models.manifest import Manifest
-from edge_seg.models.package import Progress
 from edge_seg.models.share import share_path
 from edge_seg.models.store import default_store_root, ModelStore
 
@@ -69,26 +67,6 @@ def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:
         click.echo(f'{name:<{width}}  {value}'.rstrip())
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Progress | None]:
-    """Give a function that moves a bar on stderr; None when stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = TextColumn('{task.description}'), BarColumn(), DownloadColumn()
-    with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as b:
-        task = b.add_task(what, total=None)
-
-        def move(done: int, total: int) -> None:
-            b.update(task, completed=done, total=total)
-
-        yield move
 
 
 def in_bytes(count: int) -> str:

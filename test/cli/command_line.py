@@ -1,7 +1,15 @@
 """What a command left, and the form of the call that runs one."""
 
 from dataclasses import dataclass
+import io
 from typing import Protocol
+
+
+class Terminal(io.StringIO):
+    """A stream with a person behind it."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,10 @@ from collections.abc import Callable
 import io
 from pathlib import Path
 
-from command_line import Result, Run
+from command_line import Result, Run, Terminal
 from edge_seg.cli.main import main
 from model_files import ANSWERS, write_onnx
 import pytest
-
-
-class Terminal(io.StringIO):
-    """Standard input with a person behind it."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from edge_seg.backends.file_info import FoundTensor
 from edge_seg.cli.model.assemble import assemble, DEFAULT_AGREEMENT, Extras, FORMATS
 from edge_seg.cli.model.engine import engine_facts
 from edge_seg.cli.model.network import given_options, network_options, pair
+from edge_seg.cli.model.progress import byte_bar
 from edge_seg.cli.model.questions import TerminalInterview
-from edge_seg.cli.view import json_option, progress_bar, show_json, stores_option
+from edge_seg.cli.view import json_option, show_json, stores_option
 from edge_seg.core.values import ArtifactFormat, ModelSpec
 from edge_seg.models.labels import check_label
 from edge_seg.models.layered import LayeredStore
@@ -77,7 +78,7 @@ def add(
     if key is not None:
         signature = ed25519_signature(submission.manifest, key)
         submission = replace(submission, signature=encoded(signature))
-    with progress_bar('publishing') as progress:
+    with byte_bar('publishing') as progress:
         package = stores.own.publish(submission, progress=progress)
     if label is not None:
         stores.own.set_label(package.manifest.spec.name, label, package.manifest.spec.version)
@@ -114,7 +115,7 @@ def _submission(source: Path, stores: LayeredStore, given: dict[str, Any]) -> Su
         golden=given['golden'] or None,
         agreement=given['agreement'],
     )
-    with progress_bar('reading') as progress:
+    with byte_bar('reading') as progress:
         return assemble(source, kind, spec, extras, progress)
 
 

@@ -3,15 +3,9 @@
 from pathlib import Path
 
 import click
+from edge_seg.cli.model.progress import byte_bar
 from edge_seg.cli.model.signature import signature_in_words, signature_options
-from edge_seg.cli.view import (
-    in_bytes,
-    json_option,
-    progress_bar,
-    show_json,
-    store_option,
-    stores_option,
-)
+from edge_seg.cli.view import in_bytes, json_option, show_json, store_option, stores_option
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.signature import SignaturePolicy
 from edge_seg.models.store import ModelStore
@@ -67,7 +61,7 @@ def package(
     """
     found = stores.resolve(model)
     target = output or Path(default_name(found))
-    with progress_bar(found.identity) as progress:
+    with byte_bar(found.identity) as progress:
         made = package_model(found, target, report=report, key=key, progress=progress)
     if as_json:
         show_json(
@@ -112,7 +106,7 @@ def install(
     Everything in it is checked first: digests, signature, names, sizes. What is damaged, tampered
     with, or not as edge_seg model package writes it, is refused.
     """
-    with progress_bar(archive.name) as progress:
+    with byte_bar(archive.name) as progress:
         installed = install_archive(
             archive, store, policy=policy, limits=limits_of(max_size), progress=progress
         )

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 from edge_seg.cli.main import exit_code_of, EXIT_CODES, INVALID, LazyGroup, NOT_FOUND
+from edge_seg.cli.model.progress import byte_bar
 from edge_seg.cli.model.signature import signature_in_words, signature_options
 from edge_seg.cli.view import (
     in_bytes,
     json_option,
-    progress_bar,
     show_json,
     show_pairs,
     show_table,
@@ -157,7 +157,7 @@ def _verified(
     try:
         package = open_it()
         document['model'] = package.identity
-        with progress_bar(package.identity) as progress:
+        with byte_bar(package.identity) as progress:
             verify_artifacts(package, progress)
         report = check_signature(package, policy)
     except EdgeSegError as error:

@@ -4,24 +4,20 @@ from typing import Any
 
 import click
 from edge_seg.cli.model.measure import (
-    frame_progress,
     frame_request,
-    frames_options,
     in_percent,
     in_words,
-    kpi_option,
-    READING,
+    kpi_row,
+    measuring_options,
+    opened_frames,
     record_run,
-    run_fields,
-    run_options,
-    step_bar,
+    show_result,
     to_run_options,
 )
-from edge_seg.cli.view import json_option, show_json, show_pairs, show_table, stores_option
+from edge_seg.cli.view import show_pairs, show_table
 from edge_seg.models.layered import LayeredStore
 from edge_seg.offline.evaluation.evaluating import evaluate as evaluate_model
-from edge_seg.offline.evaluation.frames import open_frames
-from edge_seg.offline.evaluation.results import as_document, ClassScore, EvaluationResult
+from edge_seg.offline.evaluation.results import ClassScore, EvaluationResult
 from edge_seg.offline.kpi import KpiRun
 
 COLUMNS = ('CLASS', 'IOU', 'OF PIXELS')
@@ -31,15 +27,11 @@ MAX_COLUMNS = 12
 
 @click.command()
 @click.argument('model')
-@frames_options(0)
 @click.option(
     '--reference', default='', metavar='MODEL', help='Take its masks for true: no labels needed.'
 )
 @click.option('--min-miou', type=click.FloatRange(0, 1), help='Exit with 1 below this mIoU.')
-@run_options
-@kpi_option
-@stores_option
-@json_option
+@measuring_options(0)
 def evaluate(
     model: str,
     reference: str,
@@ -55,20 +47,11 @@ def evaluate(
     """
     request = frame_request(settings)
     options = to_run_options(**settings)
-    with step_bar(model) as move:
-        frames = open_frames(request, progress=frame_progress(move, READING))
+    with opened_frames(model, request) as (frames, progress):
         result = evaluate_model(
-            stores,
-            model,
-            frames,
-            options=options,
-            reference=reference,
-            progress=frame_progress(move),
+            stores, model, frames, options=options, reference=reference, progress=progress
         )
-    if as_json:
-        show_json(as_document(result))
-    else:
-        _show(result)
+    show_result(result, _show, as_json=as_json)
     record_run(kpi, kpi_run(result))
     if min_miou is None or (result.miou is not None and result.miou >= min_miou):
         return 0
@@ -82,14 +65,9 @@ def evaluate(
 
 def kpi_run(result: EvaluationResult) -> KpiRun:
     """Make the row of the KPI database."""
-    return KpiRun(
-        kind='evaluate',
-        **run_fields(result.run),
-        miou=result.miou if result.truth == 'labels' else None,
-        p50_ms=result.total.p50_ms,
-        p95_ms=result.total.p95_ms,
-        energy_j=result.energy_j,
-        document=as_document(result),
+    miou = result.miou if result.truth == 'labels' else None
+    return kpi_row(
+        'evaluate', result.run, result, total=result.total, energy_j=result.energy_j, miou=miou
     )
 
 

@@ -1,13 +1,11 @@
 """``edge_seg model import``: from somebody's trained network to a model in the store."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-import sys
 from typing import Any, TYPE_CHECKING
 
 import click
 from edge_seg.cli.model.network import given_options, network_options, pair
+from edge_seg.cli.model.progress import counting, step_bar
 from edge_seg.cli.view import in_bytes, json_option, show_json, show_table, stores_option
 from edge_seg.models.layered import LayeredStore
 from edge_seg.offline.imports.presets import label_sets, normalisations
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
     from edge_seg.offline.imports.importing import ImportedModel
 
 LONGEST_VALUE = 60
-
-Steps = tuple[Callable[[str], None], Callable[[int, int], None] | None]
 
 
 def _show_presets(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -78,33 +74,18 @@ def import_(
         key=given['key'],
         label=given['label'],
     )
-    with _steps() as (on_step, progress):
+    with step_bar('reading', counted='bytes') as move:
         imported = import_model(
-            request, stores, publish=not dry_run, on_step=on_step, progress=progress
+            request,
+            stores,
+            publish=not dry_run,
+            on_step=lambda step: move and move(step, 0, 0),
+            progress=counting(move, 'publishing'),
         )
     if as_json:
         show_json(_document(imported))
     else:
         _show(imported)
-
-
-@contextmanager
-def _steps() -> Iterator[Steps]:
-    """Give functions that show what is being done, on stderr; silent when it is no terminal."""
-    if not sys.stderr.isatty():
-        yield (lambda step: None), None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn
-    from rich.progress import Progress as Bars
-
-    columns = SpinnerColumn(), TextColumn('{task.description}'), BarColumn()
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task('', total=None)
-        yield (
-            lambda step: bars.update(task, description=step),
-            lambda done, total: bars.update(task, completed=done, total=total),
-        )
 
 
 def _show(imported: 'ImportedModel') -> None:

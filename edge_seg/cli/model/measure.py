@@ -4,29 +4,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 import re
-import sys
 from typing import Any, TypeVar
 
 import click
 from edge_seg.backends.base import CompileOptions
+from edge_seg.cli.model.progress import counting, step_bar
+from edge_seg.cli.view import json_option, show_json, stores_option
 from edge_seg.core.values import Size
 from edge_seg.errors import KpiUnavailable
-from edge_seg.offline.evaluation.frames import FrameRequest
+from edge_seg.offline.evaluation.frames import FrameRequest, FrameSet, open_frames, Progress
 from edge_seg.offline.evaluation.label_files import PairingRule
-from edge_seg.offline.evaluation.results import ModelRun
+from edge_seg.offline.evaluation.results import as_document, Latency, ModelRun
 from edge_seg.offline.evaluation.running import RunOptions
 from edge_seg.offline.kpi import KpiRun, record
+from edge_seg.offline.kpi.run import Kind
 from edge_seg.sources.opening import SYNTHETIC
 
+Measured = TypeVar('Measured')
 Function = TypeVar('Function', bound=Callable[..., Any])
 PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16', 'int8')
 BACKENDS = ('auto', 'tensorrt', 'openvino', 'opencv')
 READING = 'reading frames'
-OnStep = Callable[[str, int, int], None]
 DATA_HELP = (
     'Folder of pictures, video or ROS 2 bag. Label maps: PNG of class ids, 255 for no class; '
     'images/X.jpg with labels/X.png, X.jpg with labels/X.png, or X.jpg with X_labels.png.'
 )
+
+
+def measuring_options(count: int) -> Callable[[Function], Function]:
+    """Give a command what evaluate, parity and profile share: frames, backend, store, output."""
+    return _chained((frames_options(count), run_options, kpi_option, stores_option, json_option))
 
 
 def frames_options(count: int) -> Callable[[Function], Function]:
@@ -134,35 +141,18 @@ def to_run_options(
 
 
 @contextmanager
-def step_bar(what: str) -> Iterator[OnStep | None]:
-    """Give a function that moves a bar on stderr; None when stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
-    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()
-    # This stream, not whatever stands for stderr later: tools are kept quiet meanwhile.
-    console = Console(file=sys.stderr)
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
-        task = bars.add_task(what, total=None)
-
-        def move(step: str, done: int, total: int) -> None:
-            bars.update(task, description=step or what, completed=done, total=total or None)
-
-        yield move
+def opened_frames(what: str, request: FrameRequest) -> Iterator[tuple[FrameSet, Progress | None]]:
+    """Open frames; gives them, and what moves a bar as they are gone through."""
+    with step_bar(what) as move:
+        yield open_frames(request, progress=counting(move, READING)), counting(move)
 
 
-def frame_progress(move: OnStep | None, step: str = '') -> Callable[[int, int], None] | None:
-    """Turn what ``step_bar`` gives into what counts frames only."""
-    return None if move is None else lambda done, total: move(step, done, total)
+def show_result(result: Measured, show: Callable[[Measured], None], *, as_json: bool) -> None:
+    """Print a result, as JSON or as ``show`` does."""
+    if as_json:
+        show_json(as_document(result))
+    else:
+        show(result)
 
 
 def record_run(wanted: bool, run: KpiRun) -> int | None:
@@ -179,16 +169,39 @@ def record_run(wanted: bool, run: KpiRun) -> int | None:
         return None
 
 
-def run_fields(run: ModelRun) -> dict[str, Any]:
-    """Give what a row of the KPI database takes from a model as it ran."""
-    return {
-        'model': run.model,
-        'model_sha256': run.model_sha256,
-        'backend': run.backend,
-        'device': run.device,
-        'precision': run.precision,
-        'size_bytes': run.size_bytes,
-    }
+def kpi_row(
+    kind: Kind,
+    run: ModelRun,
+    result: object,
+    *,
+    total: Latency,
+    energy_j: float | None,
+    miou: float | None = None,
+) -> KpiRun:
+    """Make a row of the KPI database.
+
+    Args:
+        kind: which command it was.
+        run: the model as it ran.
+        result: all that was found out, a dataclass.
+        total: from decoded frame to mask.
+        energy_j: joules for each frame.
+        miou: against labels.
+    """
+    return KpiRun(
+        kind=kind,
+        model=run.model,
+        model_sha256=run.model_sha256,
+        backend=run.backend,
+        device=run.device,
+        precision=run.precision,
+        miou=miou,
+        p50_ms=total.p50_ms,
+        p95_ms=total.p95_ms,
+        size_bytes=run.size_bytes,
+        energy_j=energy_j,
+        document=as_document(result),
+    )
 
 
 def in_words(run: ModelRun) -> str:

@@ -10,24 +10,17 @@ from edge_seg.cli.model.measure import (
     frames_options,
     in_percent,
     kpi_option,
+    kpi_row,
     record_run,
-    run_fields,
-    step_bar,
+    show_result,
     to_run_options,
 )
-from edge_seg.cli.view import (
-    in_bytes,
-    json_option,
-    show_json,
-    show_pairs,
-    show_table,
-    stores_option,
-)
+from edge_seg.cli.model.progress import step_bar
+from edge_seg.cli.view import in_bytes, json_option, show_pairs, show_table, stores_option
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.reference import is_version
 from edge_seg.offline.evaluation.frames import FrameRequest
 from edge_seg.offline.evaluation.results import as_document
-from edge_seg.offline.kpi import KpiRun
 from edge_seg.offline.optimizing.attempts import CALIBRATION_SEED, OptimizeRequest, tell_nobody
 from edge_seg.offline.optimizing.optimizing import optimize as optimize_model
 from edge_seg.offline.optimizing.results import OptimizationResult
@@ -96,27 +89,14 @@ def optimize(
     request = _request(version, settings)
     with step_bar(model) as move:
         result = optimize_model(stores, model, request, on_step=move or tell_nobody)
-    document = as_document(result)
     if report is not None:
-        report.write_text(json.dumps(document, indent=2) + '\n', encoding='utf-8')
-    if as_json:
-        show_json(document)
-    else:
-        _show(result)
-    record_run(kpi, kpi_run(result))
-
-
-def kpi_run(result: OptimizationResult) -> KpiRun:
-    """Make the row of the KPI database; it is of the optimised model."""
+        report.write_text(json.dumps(as_document(result), indent=2) + '\n', encoding='utf-8')
+    show_result(result, _show, as_json=as_json)
+    # The row is of the optimised model.
     side = result.optimized
-    return KpiRun(
-        kind='optimize',
-        **run_fields(side.run),
-        miou=side.miou,
-        p50_ms=side.total.p50_ms,
-        p95_ms=side.total.p95_ms,
-        energy_j=side.energy_j,
-        document=as_document(result),
+    total, energy_j, miou = side.total, side.energy_j, side.miou
+    record_run(
+        kpi, kpi_row('optimize', side.run, result, total=total, energy_j=energy_j, miou=miou)
     )
 
 

@@ -5,25 +5,20 @@ from typing import Any
 
 import click
 from edge_seg.cli.model.measure import (
-    frame_progress,
     frame_request,
-    frames_options,
     in_percent,
     in_words,
-    kpi_option,
-    READING,
+    kpi_row,
+    measuring_options,
+    opened_frames,
     record_run,
-    run_fields,
-    run_options,
-    step_bar,
+    show_result,
     to_run_options,
 )
-from edge_seg.cli.view import json_option, show_json, show_pairs, stores_option
+from edge_seg.cli.view import show_pairs
 from edge_seg.models.layered import LayeredStore
-from edge_seg.offline.evaluation.frames import open_frames
 from edge_seg.offline.evaluation.parity import compare_masks, Side
-from edge_seg.offline.evaluation.results import as_document, ParityResult
-from edge_seg.offline.kpi import KpiRun
+from edge_seg.offline.evaluation.results import ParityResult
 
 PAIRED = ('backend', 'device', 'precision')
 
@@ -31,7 +26,6 @@ PAIRED = ('backend', 'device', 'precision')
 @click.command()
 @click.argument('model')
 @click.argument('other', required=False)
-@frames_options(50)
 @click.option(
     '--min-agreement',
     type=click.FloatRange(0, 1),
@@ -47,10 +41,7 @@ PAIRED = ('backend', 'device', 'precision')
 @click.option(
     '--worst', type=click.IntRange(0), default=5, show_default=True, help='Frames to name.'
 )
-@run_options
-@kpi_option
-@stores_option
-@json_option
+@measuring_options(50)
 def parity(
     model: str,
     other: str | None,
@@ -69,21 +60,14 @@ def parity(
     """
     request = frame_request(settings)
     sides = _sides(model, other, settings)
-    with step_bar(model) as move:
-        frames = open_frames(request, progress=frame_progress(move, READING))
+    with opened_frames(model, request) as (frames, progress):
         result = compare_masks(
-            stores,
-            sides,
-            frames,
-            worst=worst,
-            pictures=pictures,
-            progress=frame_progress(move),
+            stores, sides, frames, worst=worst, pictures=pictures, progress=progress
         )
-    if as_json:
-        show_json(as_document(result))
-    else:
-        _show(result)
-    record_run(kpi, kpi_run(result))
+    show_result(result, _show, as_json=as_json)
+    # The row is of the second side.
+    total, energy_j = result.b_total, result.b_energy_j
+    record_run(kpi, kpi_row('parity', result.b, result, total=total, energy_j=energy_j))
     if result.agreement >= min_agreement:
         return 0
     click.echo(
@@ -91,18 +75,6 @@ def parity(
         err=True,
     )
     return 1
-
-
-def kpi_run(result: ParityResult) -> KpiRun:
-    """Make the row of the KPI database; it is of the second side."""
-    return KpiRun(
-        kind='parity',
-        **run_fields(result.b),
-        p50_ms=result.b_total.p50_ms,
-        p95_ms=result.b_total.p95_ms,
-        energy_j=result.b_energy_j,
-        document=as_document(result),
-    )
 
 
 def _sides(model: str, other: str | None, settings: dict[str, Any]) -> tuple[Side, Side]:

@@ -4,71 +4,38 @@ from typing import Any
 
 import click
 from edge_seg.cli.model.measure import (
-    frame_progress,
     frame_request,
-    frames_options,
     in_words,
-    kpi_option,
-    READING,
+    kpi_row,
+    measuring_options,
+    opened_frames,
     record_run,
-    run_fields,
-    run_options,
-    step_bar,
+    show_result,
     to_run_options,
 )
-from edge_seg.cli.view import (
-    in_bytes,
-    json_option,
-    show_json,
-    show_pairs,
-    show_table,
-    stores_option,
-)
+from edge_seg.cli.view import in_bytes, show_pairs, show_table
 from edge_seg.models.layered import LayeredStore
-from edge_seg.offline.evaluation.frames import open_frames
 from edge_seg.offline.evaluation.profiling import profile as profile_model
-from edge_seg.offline.evaluation.results import as_document, ProfileResult
-from edge_seg.offline.kpi import KpiRun
+from edge_seg.offline.evaluation.results import ProfileResult
 
 
 @click.command()
 @click.argument('model')
-@frames_options(50)
 @click.option(
     '--top', type=click.IntRange(0), default=15, show_default=True, help='Layers to show.'
 )
-@run_options
-@kpi_option
-@stores_option
-@json_option
+@measuring_options(50)
 def profile(
     model: str, stores: LayeredStore, top: int, kpi: bool, as_json: bool, **settings: Any
 ) -> None:
     """Time MODEL on this machine: stages of the frame path, layers, resident memory."""
     request = frame_request(settings)
     options = to_run_options(**settings)
-    with step_bar(model) as move:
-        frames = open_frames(request, progress=frame_progress(move, READING))
-        result = profile_model(
-            stores, model, frames, options=options, progress=frame_progress(move)
-        )
-    if as_json:
-        show_json(as_document(result))
-    else:
-        _show(result, top)
-    record_run(kpi, kpi_run(result))
-
-
-def kpi_run(result: ProfileResult) -> KpiRun:
-    """Make the row of the KPI database."""
-    return KpiRun(
-        kind='profile',
-        **run_fields(result.run),
-        p50_ms=result.total.p50_ms,
-        p95_ms=result.total.p95_ms,
-        energy_j=result.energy_j,
-        document=as_document(result),
-    )
+    with opened_frames(model, request) as (frames, progress):
+        result = profile_model(stores, model, frames, options=options, progress=progress)
+    show_result(result, lambda result: _show(result, top), as_json=as_json)
+    total, energy_j = result.total, result.energy_j
+    record_run(kpi, kpi_row('profile', result.run, result, total=total, energy_j=energy_j))
 
 
 def _show(result: ProfileResult, top: int) -> None:

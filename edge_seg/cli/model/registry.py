@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 from edge_seg.cli.model.archive import limits_of, max_size_option
+from edge_seg.cli.model.progress import step_bar
 from edge_seg.cli.model.signature import signature_in_words, signature_options
 from edge_seg.cli.view import (
     in_bytes,
     json_option,
-    progress_bar,
     show_json,
     show_table,
     store_option,
@@ -24,6 +24,7 @@ from edge_seg.offline.registry.interface import RegisteredVersion
 from edge_seg.offline.registry.opening import FORMS, open_registry
 from edge_seg.offline.registry.transfer import pull as pull_model
 from edge_seg.offline.registry.transfer import push as push_model
+from edge_seg.offline.registry.transfer import tell_nobody
 
 ADDRESSES = f'REGISTRY is {FORMS}.'
 
@@ -57,9 +58,14 @@ def push(
     package = stores.resolve(model)
     wanted = {*labels, *(() if no_labels else _labels_of(package, stores))}
     registry = open_registry(address)
-    with progress_bar(package.identity) as progress:
+    with step_bar(package.identity, counted='bytes') as move:
         pushed = push_model(
-            package, registry, labels=sorted(wanted), report=report, key=key, progress=progress
+            package,
+            registry,
+            labels=sorted(wanted),
+            report=report,
+            key=key,
+            on_step=move or tell_nobody,
         )
     if as_json:
         show_json({**_document(pushed.version), 'new': pushed.new})
@@ -93,7 +99,7 @@ def pull(
     checked as edge_seg model install does, and against the digest that the registry keeps.
     """
     registry = open_registry(address)
-    with progress_bar(model) as progress:
+    with step_bar(model, counted='bytes') as move:
         pulled = pull_model(
             registry,
             model,
@@ -101,7 +107,7 @@ def pull(
             with_labels=labels,
             policy=policy,
             limits=limits_of(max_size),
-            progress=progress,
+            on_step=move or tell_nobody,
         )
     installed = pulled.installed
     if as_json:

@@ -1,6 +1,5 @@
 """``edge_seg model report``: all that is known of a model, as one HTML file."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,12 @@ from typing import Any
 import click
 from edge_seg.cli.model.evaluate import kpi_run
 from edge_seg.cli.model.measure import (
-    frame_progress,
     frame_request,
     frames_options,
     kpi_option,
+    opened_frames,
     record_run,
     run_options,
-    step_bar,
     to_run_options,
 )
 from edge_seg.cli.model.signature import signature_options
@@ -24,13 +22,15 @@ from edge_seg.models.package import ModelPackage
 from edge_seg.models.signature import SignaturePolicy
 from edge_seg.models.workspace import reported
 from edge_seg.offline.evaluation.evaluating import evaluate
-from edge_seg.offline.evaluation.frames import FrameRequest, open_frames
+from edge_seg.offline.evaluation.frames import FrameRequest
 from edge_seg.offline.evaluation.running import RunOptions
 from edge_seg.offline.kpi.comparing import read_runs
 from edge_seg.offline.kpi.recording import default_database
 from edge_seg.offline.kpi.run import KpiRow
 from edge_seg.offline.reporting.facts import collect, ModelReport
 from edge_seg.offline.reporting.page import render
+from edge_seg.offline.reporting.pages import check_pages
+from edge_seg.offline.reporting.plots import check_plots
 from edge_seg.offline.reporting.samples import draw_samples
 
 NOT_RECORDED = 0  # numbers begin with 1
@@ -82,6 +82,8 @@ def report(
     Manifest, provenance, signature, sample frames; accuracy, latency and energy of its runs in
     the KPI database, beside those of its other versions.
     """
+    check_pages()
+    check_plots()
     package = stores.resolve(model)
     request = frame_request(settings)
     options = to_run_options(**settings)
@@ -118,11 +120,8 @@ def _evaluated(
     *,
     kpi: bool,
 ) -> KpiRow:
-    with step_bar(package.identity) as move:
-        progress: Callable[[int, int], None] | None = frame_progress(move)
-        result = evaluate(
-            stores, package, open_frames(request), options=options, progress=progress
-        )
+    with opened_frames(package.identity, request) as (frames, progress):
+        result = evaluate(stores, package, frames, options=options, progress=progress)
     run = kpi_run(result)
     return KpiRow(record_run(kpi, run) or NOT_RECORDED, run)
 

@@ -7,6 +7,7 @@ import re
 from typing import Protocol
 
 from edge_seg.errors import IntegrityError, ModelNotFound, StoreError
+from edge_seg.models.package import Progress
 from edge_seg.models.reference import (
     is_label,
     is_name,
@@ -94,8 +95,15 @@ class Registry(Protocol):
             IntegrityError: it describes one in a way that cannot be.
         """
 
-    def add(self, version: RegisteredVersion, archive: Path) -> None:
+    def add(
+        self, version: RegisteredVersion, archive: Path, *, progress: Progress | None = None
+    ) -> None:
         """Put a version in that is not there yet, with its labels, whole or not at all.
+
+        Args:
+            version: how it is described.
+            archive: of it.
+            progress: told bytes sent and in all, by a registry that knows.
 
         Raises:
             RegistryUnavailable: it does not answer or refuses.
@@ -109,8 +117,15 @@ class Registry(Protocol):
             RegistryUnavailable: it does not answer or refuses.
         """
 
-    def fetch(self, version: RegisteredVersion, folder: Path) -> Path:
+    def fetch(
+        self, version: RegisteredVersion, folder: Path, *, progress: Progress | None = None
+    ) -> Path:
         """Copy the archive of a version into a folder and return its path; nothing is checked.
+
+        Args:
+            version: which.
+            folder: where to.
+            progress: told bytes received and in all, by a registry that knows.
 
         Raises:
             RegistryUnavailable: it does not answer or refuses.

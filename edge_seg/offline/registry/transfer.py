@@ -1,13 +1,14 @@
 """Pushing a model into a registry, and pulling one from it into a store."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 import tempfile
 
 from edge_seg.errors import IntegrityError
 from edge_seg.models.labels import check_label
-from edge_seg.models.package import ModelPackage, Progress
+from edge_seg.models.package import ModelPackage
 from edge_seg.models.reference import parse_reference
 from edge_seg.models.signature import SignaturePolicy
 from edge_seg.models.store import ModelStore
@@ -21,6 +22,13 @@ from edge_seg.offline.registry.interface import (
     Registry,
     taken_by_another,
 )
+
+OnStep = Callable[[str, int, int], None]
+"""Told the step in words, bytes done and in all (0 = not known), in the calling thread."""
+
+
+def tell_nobody(step: str, done: int, total: int) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ def push(
     labels: Sequence[str] = (),
     report: Path | None = None,
     key: Path | None = None,
-    progress: Progress | None = None,
+    on_step: OnStep = tell_nobody,
 ) -> PushedModel:
     """Put a model into a registry; a version that is there never changes, its labels may.
 
@@ -63,7 +71,7 @@ def push(
         labels: that point to it from now on.
         report: an HTML report to take along.
         key: Ed25519 private key to sign with; None = the signature that the model has, if any.
-        progress: told bytes packed and in all, in the calling thread.
+        on_step: told how packing and uploading go.
 
     Raises:
         StoreError: another model of that name and version is there, or a label is none.
@@ -74,7 +82,11 @@ def push(
         check_label(label)
     with tempfile.TemporaryDirectory(prefix='edge_seg_push_') as folder:
         archive = package_model(
-            package, Path(folder, default_name(package)), report=report, key=key, progress=progress
+            package,
+            Path(folder, default_name(package)),
+            report=report,
+            key=key,
+            progress=partial(on_step, 'packing'),
         )
         version = described(archive, labels)
         for present in registry.versions(version.name):
@@ -85,7 +97,8 @@ def push(
             registry.set_labels(present, labels)
             kept = tuple(sorted({*present.labels, *labels}))
             return PushedModel(replace(present, labels=kept), False)
-        registry.add(version, archive.path)
+        on_step('uploading', 0, 0)
+        registry.add(version, archive.path, progress=partial(on_step, 'uploading'))
     return PushedModel(version, True)
 
 
@@ -97,7 +110,7 @@ def pull(
     with_labels: bool = False,
     policy: SignaturePolicy | None = None,
     limits: Limits | None = None,
-    progress: Progress | None = None,
+    on_step: OnStep = tell_nobody,
 ) -> PulledModel:
     """Copy a model from a registry into a store, whole or not at all.
 
@@ -108,7 +121,7 @@ def pull(
         with_labels: set the labels in the store that the registry has.
         policy: what is asked of signatures; None = only that one that is there fits.
         limits: how large it may be.
-        progress: told bytes installed and in all, in the calling thread.
+        on_step: told how downloading, checking and installing go.
 
     Raises:
         ModelNotFound: the registry has no such model.
@@ -126,7 +139,8 @@ def pull(
             remedy='allow more with --max-size if you trust it',
         )
     with tempfile.TemporaryDirectory(prefix='edge_seg_pull_') as folder:
-        archive = registry.fetch(version, Path(folder))
+        on_step('downloading', 0, 0)
+        archive = registry.fetch(version, Path(folder), progress=partial(on_step, 'downloading'))
         _check(archive, version)
         installed = install(
             archive,
@@ -134,7 +148,7 @@ def pull(
             expected=version.identity,
             policy=policy,
             limits=limits,
-            progress=progress,
+            progress=partial(on_step, 'installing'),
         )
     labels = version.labels if with_labels else ()
     for label in labels:

@@ -21,6 +21,7 @@ from edge_seg.errors import (
     RegistryUnavailable,
     StoreError,
 )
+from edge_seg.models.package import Progress
 from edge_seg.models.reference import is_label, is_name, is_version
 from edge_seg.offline.archives.layout import GZIP_SUFFIXES
 from edge_seg.offline.registry.failures import registry_calls, without_password
@@ -84,7 +85,9 @@ class FsspecRegistry:
                 found.append(_registered(name, version, facts, tuple(pointing)))
         return in_order(found)
 
-    def add(self, version: RegisteredVersion, archive: Path) -> None:
+    def add(
+        self, version: RegisteredVersion, archive: Path, *, progress: Progress | None = None
+    ) -> None:
         """Put a version in: the archive under its digest, then what says that it is there."""
         folder = self._path(version.name, version.version)
         facts = {
@@ -96,7 +99,7 @@ class FsspecRegistry:
         }
         with self._calls():
             self._fs.makedirs(folder, exist_ok=True)
-        self._put(archive, f'{folder}/{facts["archive"]}')
+        self._put(archive, f'{folder}/{facts["archive"]}', progress)
         with self._claimed(version, folder):
             present = self._json(f'{folder}/{FACTS_NAME}')
             if present is None:
@@ -111,14 +114,16 @@ class FsspecRegistry:
         changed = self._labels(version.name) | dict.fromkeys(labels, version.version)
         self._write(self._path(version.name, LABELS_NAME), dict(sorted(changed.items())))
 
-    def fetch(self, version: RegisteredVersion, folder: Path) -> Path:
+    def fetch(
+        self, version: RegisteredVersion, folder: Path, *, progress: Progress | None = None
+    ) -> Path:
         """Copy the archive of a version into a folder."""
         source = self._path(version.name, version.version, _archive_name(version))
         target = folder / version.archive_name
         with self._calls():
             if not self._fs.exists(source):
                 raise ModelNotFound(f'{without_password(self._address)} has no {source}')
-            self._fs.get_file(source, str(target))
+            self._fs.get_file(source, str(target), callback=_callback(progress))
         return target
 
     @contextmanager
@@ -182,10 +187,10 @@ class FsspecRegistry:
             self._fs.pipe_file(temporary, content)
             self._move(temporary, path)
 
-    def _put(self, source: Path, path: str) -> None:
+    def _put(self, source: Path, path: str, progress: Progress | None) -> None:
         with self._calls():
             temporary = self._temporary(path)
-            self._fs.put_file(str(source), temporary)
+            self._fs.put_file(str(source), temporary, callback=_callback(progress))
             self._move(temporary, path)
 
     def _temporary(self, path: str) -> str:
@@ -205,6 +210,19 @@ class FsspecRegistry:
 
     def _calls(self) -> Any:
         return registry_calls(self._address, CREDENTIALS)
+
+
+def _callback(progress: Progress | None) -> Any:
+    """Give what fsspec tells how far it is, where the file system knows."""
+    from fsspec.callbacks import Callback
+
+    if progress is None:
+        return Callback()
+
+    def on_bytes(size: int | None, value: int, **_: object) -> None:
+        progress(value, size or 0)
+
+    return Callback(hooks={'progress': on_bytes})
 
 
 def _archive_name(version: RegisteredVersion) -> str:

@@ -17,6 +17,7 @@ from edge_seg.errors import (
     RegistryUnavailable,
     StoreError,
 )
+from edge_seg.models.package import Progress
 from edge_seg.models.reference import is_label, is_name
 from edge_seg.offline.registry.failures import registry_calls, without_password
 from edge_seg.offline.registry.interface import in_order, RegisteredVersion, taken_by_another
@@ -75,8 +76,13 @@ class MlflowRegistry:
         """Return the versions of a model that edge_seg pushed, oldest first."""
         return in_order([version for version, _ in self._entries(name)])
 
-    def add(self, version: RegisteredVersion, archive: Path) -> None:
-        """Log the archive in a run, then make it a version of the model."""
+    def add(
+        self, version: RegisteredVersion, archive: Path, *, progress: Progress | None = None
+    ) -> None:
+        """Log the archive in a run, then make it a version of the model.
+
+        MLflow does not tell how far an upload or a download is.
+        """
         for label in version.labels:
             _refuse_alias(label)
         with self._calls():
@@ -116,7 +122,9 @@ class MlflowRegistry:
             for label in labels:
                 self._client.set_registered_model_alias(version.name, label, str(number))
 
-    def fetch(self, version: RegisteredVersion, folder: Path) -> Path:
+    def fetch(
+        self, version: RegisteredVersion, folder: Path, *, progress: Progress | None = None
+    ) -> Path:
         """Download the archive of a version into a folder."""
         number = self._number(version)
         with self._calls():

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 import secrets
 import shutil
+from typing import Any
 
 from edge_seg.errors import IntegrityError, ModelNotFound, StoreError
 from edge_seg.models.keys import generate_pair
@@ -82,6 +83,24 @@ def test_what_is_pushed_can_be_listed_and_pulled(
             pull(registry, request, robot)
 
 
+def test_each_step_of_a_transfer_is_told(
+    registry: Registry, models: ModelStore, robot: ModelStore, name: str
+) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def on_step(*progress: Any) -> None:
+        told.append(progress)
+
+    push(models.resolve(f'{name}@1'), registry, on_step=on_step)
+    assert list(dict.fromkeys(step for step, *_ in told)) == ['packing', 'uploading']
+    told.clear()
+    pull(registry, name, robot, on_step=on_step)
+    assert list(dict.fromkeys(step for step, *_ in told)) == ['downloading', 'installing']
+    assert all(0 <= done <= total for _, done, total in told if total)
+    _, done, total = told[-1]
+    assert 0 < done == total
+
+
 def test_another_model_of_a_version_is_refused(
     registry: Registry, models: ModelStore, tmp_path: Path, name: str
 ) -> None:
@@ -122,7 +141,7 @@ class Lying:
     def versions(self, name: str) -> tuple[RegisteredVersion, ...]:
         return (self._version,)
 
-    def fetch(self, version: RegisteredVersion, folder: Path) -> Path:
+    def fetch(self, version: RegisteredVersion, folder: Path, **_: object) -> Path:
         return self._honest.fetch(self._honest.versions(version.name)[0], folder)
 
     add = set_labels = None
