@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).parent / 'data'
-MODULE_MEMBERS = ('__version__',)
 
 
 @lru_cache(maxsize=1)
@@ -17,6 +16,8 @@ def _documents() -> tuple[dict[str, Any], dict[str, Any]]:
     return observed, more
 
 
+MODULE_MEMBERS: tuple[str, ...] = ('__version__', *_documents()[1]['functions'])
+"""In every version."""
 VERSIONS: tuple[str, ...] = tuple(_documents()[0]['versions'])
 UNDER_TEST = tuple(os.environ.get('EDGE_SEG_FAKE_TENSORRT', ' '.join(VERSIONS)).split())
 """Versions that tests run on: all, or those that the environment names (to measure coverage)."""

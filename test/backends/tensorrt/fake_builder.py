@@ -22,6 +22,8 @@ import pytest
 
 ELEMENTS = {1: 'FLOAT', 2: 'UINT8', 6: 'INT32', 7: 'INT64', 9: 'BOOL', 10: 'HALF'}
 LAYER_WORDS = {'fp32': 'Float', 'fp16': 'Half', 'int8': 'Int8'}
+PLUGINS = {'InstanceNormalization': 'InstanceNormalization_TRT', 'RoiAlign': 'ROIAlign_TRT'}
+"""Operators that the parser turns into plugins, in some version at least."""
 PHASES = (('Building Engine', None, 3), ('Tactic selection', 'Building Engine', 4))
 
 
@@ -147,6 +149,7 @@ class OnnxParser(_Owned):
     def __init__(self, network: Any, logger: Any) -> None:
         _Owned.__init__(self, network._machine)
         self._network = network
+        self._logger = logger
         self._errors: list[Any] = []
 
     def parse_from_file(self, path: str) -> bool:
@@ -155,6 +158,7 @@ class OnnxParser(_Owned):
             raise TypeError('parse_from_file(): incompatible function arguments')
         if machine.failing('parse_from_file'):
             return False
+        machine.register_plugins(self._logger, '')  # as onnx-tensorrt's importModel
         proto = onnx.load(path)
         for node in proto.graph.node:
             if node.op_type.startswith('Unknown'):
@@ -365,6 +369,7 @@ def _plan(machine: Machine, network: Any, config: Any) -> bytes | None:
     if any(-1 in each['profiles'][0][1] for each in tensors[:1]):
         machine.error('Network has dynamic or shape inputs, but no optimization profile')
         return None
+    nodes = network._proto.graph.node
     raw = 'edge_seg_fused_factor' in arrays
     factor = arrays['edge_seg_fused_factor'].ravel() if raw else []
     offset = arrays['edge_seg_fused_offset'].ravel() if raw else []
@@ -379,6 +384,7 @@ def _plan(machine: Machine, network: Any, config: Any) -> bytes | None:
         1.0,
         layout,
         compute=machine.compute_capability,
+        plugin=next((PLUGINS[n.op_type] for n in nodes if n.op_type in PLUGINS), ''),
         layers=[
             {
                 'LayerType': 'CaskConvolution',

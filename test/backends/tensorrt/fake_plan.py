@@ -23,6 +23,7 @@ class FakePlan:
             and profiles (a list of min, opt, max).
         layers: what the engine inspector tells.
         activation: bytes that a context takes.
+        plugin: one of TensorRT's plugins that it uses, '' for none.
         wrong: faults of the numbers: 'nan', 'constant', 'one_class', 'shifted'.
     """
 
@@ -39,6 +40,7 @@ class FakePlan:
     compute: str = COMPUTE
     layers: list[dict[str, Any]] = field(default_factory=list)
     activation: int = 4096
+    plugin: str = ''
     wrong: str = ''
 
     def to_bytes(self) -> bytes:

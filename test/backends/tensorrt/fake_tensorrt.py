@@ -31,6 +31,18 @@ class Machine:
         self.dla_cores = 2
         self.logger: Any = None
         self.faults: dict[str, str] = {}
+        self.plugins = False
+
+    def register_plugins(self, logger: Any, namespace: str) -> bool:
+        """As init_libnvinfer_plugins, which the ONNX parser calls too."""
+        if not getattr(logger, PRIVATE_BASE, False) or type(namespace) is not str:
+            raise TypeError('init_libnvinfer_plugins(): incompatible function arguments')
+        self.logger = logger
+        if self.faults.get('plugins'):
+            self.error('the plugin library is broken')
+            return False
+        self.plugins = True
+        return True
 
     def error(self, text: str) -> None:
         """Say something through the logger, from a thread of TensorRT's own."""
@@ -137,6 +149,13 @@ class Runtime(_Owned):
             machine.error(
                 'The engine plan file is generated on an incompatible device, expecting compute '
                 f'{machine.compute_capability} got compute {plan["compute"]}, please rebuild.'
+            )
+            return None
+        if plan['plugin'] and not machine.plugins:
+            machine.error(
+                'IRuntime::deserializeCudaEngine: Error Code 1: Serialization (Serialization '
+                'assertion creator failed.Cannot deserialize plugin since corresponding '
+                'IPluginCreator not found in Plugin Registry)'
             )
             return None
         if len(blob) > machine.gpu.free:
@@ -362,6 +381,7 @@ def make_tensorrt(gpu: FakeGpu, version: str, *, compute_capability: str = '8.7'
     machine = Machine(gpu, version, compute_capability)
     module = ModuleType('tensorrt')
     module.__version__ = version  # type: ignore[attr-defined]
+    module.init_libnvinfer_plugins = machine.register_plugins  # type: ignore[attr-defined]
     classes: dict[str, type] = {}
     for name, has in members(version).items():
         if has and all(isinstance(kind, int) for kind in has.values()):

@@ -81,6 +81,20 @@ def test_a_built_engine_computes_what_the_network_computes(
     assert np.allclose(scores(building, model, engine), model.expected(model.pixels()), atol=1e-4)
 
 
+def test_an_engine_with_a_plugin_loads_in_a_process_that_never_parsed(
+    building: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = TinyModel()
+    proto = model.proto()
+    node = onnx.helper.make_node('InstanceNormalization', ['image', 'bias', 'bias'], ['unused'])
+    proto.graph.node.append(node)
+    network = save_proto(proto, building.folder / 'plugin.onnx')
+    engine = building.folder / 'plugin.plan'
+    Builds().build(network, model.spec, options(), engine)
+    able(building, monkeypatch)  # a process of its own, which knows no plugins yet
+    assert np.allclose(scores(building, model, engine), model.expected(model.pixels()), atol=1e-4)
+
+
 def test_an_open_input_is_pinned_to_the_size_of_the_manifest(building: FakeMachine) -> None:
     model = TinyModel(dynamic=True)
     engine = build(building, model)

@@ -96,6 +96,19 @@ def test_what_tensorrt_logged_stands_in_the_refusal(machine: FakeMachine, call: 
     assert isinstance(refusal.value, BackendUnavailable if call == 'Runtime' else CompileFailed)
 
 
+def test_plugins_that_do_not_register_are_told_of_and_named_when_one_is_needed(
+    machine: FakeMachine, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.trt._machine.faults['plugins'] = 'broken'
+    engine = plan_of(MODEL, machine.version)
+    machine.backend.compile_model(machine.engine(engine), MODEL.spec, options()).close()
+    assert 'does not register its plugins: the plugin library is broken' in caplog.text
+    engine.plugin = 'InstanceNormalization_TRT'
+    with pytest.raises(CompileFailed, match='uses a plugin') as refusal:
+        machine.backend.compile_model(machine.engine(engine), MODEL.spec, options())
+    assert 'edge_seg model build-engine' in refusal.value.remedy
+
+
 def test_shapes_that_stay_open_are_named(machine: FakeMachine) -> None:
     machine.trt._machine.faults['open_shapes'] = 'yes'
     with pytest.raises(CompileFailed, match='leaves the shapes of image open'):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+import logging
 from threading import Lock
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,8 @@ from edge_seg.backends.tensorrt.library.log_ring import make_logger, MessageRing
 from edge_seg.backends.tensorrt.library.translate import explain
 from edge_seg.backends.tensorrt.library.version import parse_version, TensorRtVersion
 from edge_seg.errors import BackendUnavailable
+
+logger = logging.getLogger(__name__)
 
 INSTALL_HINT = 'install the NVIDIA driver, then: pip install tensorrt pycuda'
 OLDEST = TensorRtVersion(8, 6, 0)
@@ -81,7 +84,20 @@ def _session(trt: ModuleType) -> Sdk:
     if not hasattr(trt, 'Runtime') or parse_version(version) < OLDEST:
         raise ImportError(f'TensorRT {version} is too old, {OLDEST} or newer is needed')
     ring = MessageRing()
-    return Sdk(trt, version, ring, make_logger(trt, ring))
+    sdk = Sdk(trt, version, ring, make_logger(trt, ring))
+    _register_plugins(sdk)
+    return sdk
+
+
+def _register_plugins(sdk: Sdk) -> None:
+    """Tell this process of TensorRT's own plugins: without, engines that use one do not load.
+
+    The ONNX parser does so by itself. An engine would load where it was built, and nowhere else.
+    """
+    mark = sdk.ring.mark()
+    if not sdk.trt.init_libnvinfer_plugins(sdk.logger, ''):
+        told = ' | '.join(sdk.ring.since(mark)) or 'no reason given'
+        logger.warning('TensorRT does not register its plugins: %s', told)
 
 
 def start_runtime(sdk: Sdk) -> Any:

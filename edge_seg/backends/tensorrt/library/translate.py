@@ -62,6 +62,13 @@ _KNOWN = (
         ),
     ),
     (
+        r'IPluginCreator not found|[Cc]ould not find plugin|Cannot find plugin',
+        Explanation(
+            'the engine uses a plugin that this TensorRT does not have',
+            'take a network without it, plugins of others are not loaded; or {rebuild}',
+        ),
+    ),
+    (
         'does not support UINT8 types for intermediate tensors',
         Explanation(
             'the network uses uint8 inside, which TensorRT takes only at inputs and outputs',
@@ -96,7 +103,8 @@ def explain(messages: Sequence[str], *, model: str = ANY_MODEL) -> Explanation:
         match = re.search(pattern, text)
         if match is not None:
             met = known.met.format(**match.groupdict())
-            return Explanation(f'{met} (TensorRT: {quoted})', known.remedy.format(model=model))
+            remedy = known.remedy.format(model=model, rebuild=rebuild(model))
+            return Explanation(f'{met} (TensorRT: {quoted})', remedy)
     return Explanation(quoted or 'TensorRT gave no reason')
 
 
