@@ -64,6 +64,10 @@ class BagSource(FrameSource):
             frame = self._next()
         return frame
 
+    def frame_count(self) -> int:
+        """Say how many messages of the topic were recorded."""
+        return int(self._connection.msgcount)
+
     def close(self) -> None:
         """Close the bag."""
         self._loop = False

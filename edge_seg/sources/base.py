@@ -42,6 +42,10 @@ class FrameSource(Protocol):
         """
         ...
 
+    def frame_count(self) -> int | None:
+        """Say how many frames there are without a loop; None where only reading them tells."""
+        return None
+
     def close(self) -> None:
         """Release the source. Twice is fine."""
         ...

@@ -38,6 +38,10 @@ class Capture:
             return None
         return cast(UInt8Array, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
+    def grab(self) -> bool:
+        """Pass over one picture; False at the end or on failure."""
+        return bool(self._capture.grab())
+
     def skip(self, count: int) -> None:
         """Pass over so many pictures."""
         for _ in range(count):

@@ -69,6 +69,13 @@ def is_device(path: Path) -> bool:
     return path.parent == Path('/dev')
 
 
+def is_bag(folder: Path) -> bool:
+    """Say whether a folder is a bag, whole or not."""
+    return (folder / 'metadata.yaml').is_file() or any(
+        file.suffix in _BAG_SUFFIXES for file in folder.iterdir()
+    )
+
+
 def _open_folder(path: Path, *, topic: str, loop: bool) -> FrameSource:
     if (path / 'metadata.yaml').is_file():
         return BagSource(path, topic=topic, loop=loop)

@@ -55,6 +55,17 @@ class VideoSource(FrameSource):
         self._ahead = self._capture.read_rgb()
         return SourceFrame(image=image, stamp_ns=stamp_ns)
 
+    def frame_count(self) -> int | None:
+        """Say what the file declares, if the last picture is there and none after it."""
+        capture = self._open()
+        try:
+            count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+            capture.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+            true = count > 0 and capture.grab() and not capture.grab()
+        finally:
+            capture.release()
+        return count if true else None
+
     def close(self) -> None:
         """Close the file."""
         self._loop = False

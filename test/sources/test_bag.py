@@ -105,6 +105,15 @@ def test_a_single_file_of_a_bag_is_enough(tmp_path, storage, suffix):
         assert len(list(source)) == 3
 
 
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_a_bag_knows_how_many_images_a_topic_has(tmp_path, storage):
+    bag = write_bag(tmp_path / 'bag', {'/a': RAW, '/b': JPEG}, storage=storage, count=5)
+    for path in (bag, *bag.glob('*.mcap'), *bag.glob('*.db3')):
+        with BagSource(path, topic='/a', loop=False) as source:
+            assert source.frame_count() == 5
+            assert len(list(source)) == 5
+
+
 def test_the_topic_is_chosen_among_several(tmp_path):
     bag = write_bag(tmp_path / 'bag', {'/left': RAW, '/right': JPEG})
     with BagSource(bag, topic='/right', loop=False) as source:

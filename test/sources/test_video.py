@@ -2,6 +2,7 @@
 
 import cv2
 from edge_seg.errors import SourceUnavailable
+from edge_seg.sources.capture import Capture
 from edge_seg.sources.video import VideoSource
 import numpy as np
 import pytest
@@ -37,6 +38,15 @@ def test_every_frame_comes_once_as_rgb_with_its_time(clip):
     assert frames[0].image.shape == (48, 64, 3)
     assert frames[0].image[24, 32, 2] < 30
     assert [frame.stamp_ns for frame in frames] == [0, 50_000_000, 100_000_000, 150_000_000]
+
+
+@pytest.mark.parametrize('declared', [-1, 0, 3, 4, 5])
+def test_the_declared_number_of_frames_counts_only_if_it_is_true(clip, monkeypatch, declared):
+    with VideoSource(clip, loop=True) as source:
+        assert source.frame_count() == 4
+        assert levels([source.read() for _ in range(5)]) == [*LEVELS, LEVELS[0]]
+        monkeypatch.setattr(Capture, 'get', lambda *_: float(declared))
+        assert source.frame_count() == (4 if declared == 4 else None)
 
 
 def test_a_loop_shows_every_frame_again_and_time_goes_on(clip):

@@ -16,9 +16,9 @@ from edge_seg.offline.evaluation.label_files import (
     read_labels,
     read_picture,
 )
-from edge_seg.sources.base import SourceFrame
+from edge_seg.sources.base import FrameSource, SourceFrame
 from edge_seg.sources.image_folder import IMAGE_SUFFIXES
-from edge_seg.sources.opening import open_source, SYNTHETIC
+from edge_seg.sources.opening import is_bag, open_source, SYNTHETIC
 from edge_seg.sources.scene_classes import SCENE_CLASS_NAMES
 from edge_seg.sources.scene_samples import scene_samples
 import numpy as np
@@ -197,6 +197,9 @@ class StreamFrames:
                     yield _decoded(f'frame {number}', frame)
                 if number == last:
                     return
+        raise SourceUnavailable(
+            f'{self.uri} ends too early', expected=f'{last + 1} frames, as it says itself'
+        )
 
 
 def open_frames(request: FrameRequest, *, progress: Progress | None = None) -> FrameSet:
@@ -204,7 +207,7 @@ def open_frames(request: FrameRequest, *, progress: Progress | None = None) -> F
 
     Args:
         request: which.
-        progress: told frames found and 0 while those of a video or bag are counted.
+        progress: told frames found and 0 while they are counted, where no file says how many.
 
     Raises:
         SourceUnavailable: nothing there, nothing in it, or nothing that can be read.
@@ -212,7 +215,7 @@ def open_frames(request: FrameRequest, *, progress: Progress | None = None) -> F
     if request.data == SYNTHETIC:
         return _scenes(request)
     path = Path(request.data).expanduser()
-    if path.is_dir() and not _is_bag(path):
+    if path.is_dir() and not is_bag(path):
         pictures = find_pictures(path, request.pairing)
         taken = _spread(len(pictures), request.count)
         return PictureFrames(path, tuple(pictures[number] for number in taken))
@@ -223,10 +226,7 @@ def open_frames(request: FrameRequest, *, progress: Progress | None = None) -> F
             raise SourceUnavailable(
                 f'{path} is a device', expected='frames that can be read twice'
             )
-        count = 0
-        for count, _ in enumerate(source, start=1):
-            if progress is not None:
-                progress(count, 0)
+        count = _count(source, progress)
     if not count:
         raise SourceUnavailable(f'{path} has no frames', expected='at least one')
     return StreamFrames(request.data, request.topic, frozenset(_spread(count, request.count)))
@@ -262,6 +262,17 @@ def good_frames(
         raise SourceUnavailable(f'{frames.description}: no frame can be used')
 
 
+def _count(source: FrameSource, progress: Progress | None) -> int:
+    count = source.frame_count()
+    if count is not None:
+        return count
+    count = 0
+    for count, _ in enumerate(source, start=1):
+        if progress is not None:
+            progress(count, 0)
+    return count
+
+
 def _scenes(request: FrameRequest) -> SceneFrames:
     if request.seed < 0 or not all(16 <= side <= 4096 for side in request.size):
         raise SourceUnavailable(
@@ -269,13 +280,6 @@ def _scenes(request: FrameRequest) -> SceneFrames:
             expected='16 to 4096 pixels on each side, a seed from 0 up',
         )
     return SceneFrames(request.count or 300, request.seed, request.size)
-
-
-def _is_bag(folder: Path) -> bool:
-    return (
-        any(file.suffix in ('.mcap', '.db3') for file in folder.iterdir())
-        or (folder / 'metadata.yaml').is_file()
-    )
 
 
 def _spread(available: int, wanted: int) -> list[int]:

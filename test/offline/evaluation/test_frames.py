@@ -13,7 +13,9 @@ from edge_seg.offline.evaluation.frames import (
     FrameRequest,
     good_frames,
     open_frames,
+    StreamFrames,
 )
+from edge_seg.sources.video import VideoSource
 from measured_models import labelled_folder, picture
 import numpy as np
 import pytest
@@ -122,11 +124,28 @@ def test_what_the_node_would_refuse_is_refused(tmp_path: Path) -> None:
     assert 'cut.jpg cannot be decoded: ' in bad.reason
 
 
-def test_who_waits_is_told_while_the_frames_of_a_video_are_counted(tmp_path: Path) -> None:
+def test_frames_are_counted_by_decoding_only_where_no_file_says_how_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[tuple[int, int]] = []
-    request = FrameRequest(str(video(tmp_path / 'v.avi', frames=3)))
-    open_frames(request, progress=lambda found, total: told.append((found, total)))
-    assert told == [(1, 0), (2, 0), (3, 0)]
+
+    def total_of(path: Path) -> int:
+        told.clear()
+        request = FrameRequest(str(path))
+        return open_frames(request, progress=lambda *counts: told.append(counts)).total
+
+    whole = video(tmp_path / 'v.avi', frames=8)
+    assert (total_of(whole), told) == (8, [])
+    assert (total_of(bag(tmp_path / 'bag', frames=4, damaged=None)), told) == (4, [])
+    monkeypatch.setattr(VideoSource, 'frame_count', lambda _: None)
+    assert total_of(whole) == 8
+    assert told == [(number, 0) for number in range(1, 9)]
+
+
+def test_a_stream_that_has_fewer_frames_than_it_says_is_refused(tmp_path: Path) -> None:
+    frames = StreamFrames(str(video(tmp_path / 'v.avi', frames=3)), '', frozenset({0, 5}))
+    with pytest.raises(SourceUnavailable, match='ends too early; expected 6 frames, as it says'):
+        list(frames.read(0))
 
 
 def test_bad_pictures_are_named_and_the_others_go_on(tmp_path: Path) -> None:
