@@ -37,7 +37,15 @@ setup(
     maintainer_email='maintainers@edge-seg.example',
     license='Apache-2.0',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['py.typed', 'offline/imports/presets/*.yaml']},
+    package_data={
+        PACKAGE: [
+            'py.typed',
+            'offline/imports/presets/*.yaml',
+            'offline/reporting/*.css',
+            'offline/reporting/*.html',
+            'cli/bench/*.html',
+        ]
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (str(SHARE), ['package.xml']),
@@ -60,6 +68,8 @@ setup(
         'mlflow': ['mlflow-skinny>=2.9'],
         'fsspec': ['fsspec>=2024.2'],
         'zstd': ['zstandard>=0.22'],
+        # Pages and plots of edge_seg bench and edge_seg model report.
+        'reports': ['jinja2>=3.0', 'matplotlib>=3.5'],
         # An extra, not tests_require: with new setuptools colcon would run no test and say OK.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },

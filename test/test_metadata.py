@@ -24,11 +24,13 @@ KEYS = {
     'rich': 'python3-rich',
     'yaml': 'python3-yaml',
 }
-# Import name -> extra in setup.py: there is no rosdep key.
+# Import name -> extra in setup.py: there is no rosdep key, or no robot needs it.
 EXTRAS = {
     'cuda': 'cuda-python',
     'fsspec': 'fsspec',
     'google': 'onnx',  # protobuf
+    'jinja2': 'reports',
+    'matplotlib': 'reports',
     'mlflow': 'mlflow',
     'nncf': 'quantise',
     'onnx': 'onnx',
@@ -131,6 +133,19 @@ def test_every_shared_file_is_installed_where_it_stands(
     }
     assert tree
     assert {f'share/edge_seg/{name}': name for name in tree}.items() <= installed.items()
+
+
+def test_everything_but_code_in_the_package_is_installed(setup: dict[str, Any]) -> None:
+    package = ROOT / 'edge_seg'
+    installed = {
+        path for pattern in setup['package_data']['edge_seg'] for path in package.glob(pattern)
+    }
+    beside_code = {
+        path
+        for path in package.rglob('*')
+        if path.is_file() and path.suffix not in ('.py', '.pyc')
+    }
+    assert beside_code == installed
 
 
 def test_tests_are_an_extra_because_colcon_runs_none_otherwise(setup: dict[str, Any]) -> None:

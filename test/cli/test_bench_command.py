@@ -84,6 +84,18 @@ def test_a_benchmark_that_cannot_measure_does_not_keep_the_others_from_it(
     assert targets['ratio']['met'] is False
 
 
+@pytest.mark.parametrize('package', ['jinja2', 'matplotlib'])
+def test_what_the_report_lacks_is_said_before_anything_is_measured(
+    package: str, bench: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+
+    code, shown = bench(('measured',))
+
+    assert code == 5
+    assert 'measuring' not in shown
+
+
 @pytest.mark.parametrize(('minutes', 'code'), [('1.2', 0), ('1.4', 1)])
 def test_a_ratio_beyond_its_tolerance_fails_the_check(
     minutes: str, code: int, bench: Callable[..., tuple[int, str]], tmp_path: Path

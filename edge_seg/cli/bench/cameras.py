@@ -5,18 +5,11 @@ from typing import Any
 
 from edge_seg.cli.bench.log import merge, Traffic
 from edge_seg.cli.bench.part import joined, Part
-from edge_seg.cli.bench.result import (
-    BenchOptions,
-    BenchResult,
-    Chart,
-    Listing,
-    Series,
-    Served,
-    Target,
-)
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, Listing, Served, Target
 from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import age_cells, AGE_COLUMNS, ages, median, trimmed
 from edge_seg.cli.bench.store import good_store, SECOND
+from edge_seg.offline.reporting.charts import Chart, Series
 
 COUNTS = (1, 2, 4, 8)
 KEPT, JAIN = 0.95, 0.98
@@ -172,15 +165,15 @@ def _charts(kept: list[Round]) -> list[Chart]:
     return [
         Chart(
             title='Masks a second, all cameras together',
-            x_label='cameras',
+            x_label='number of cameras',
             y_label='masks/s',
             series=(Series('total', places, totals),),
             categories=names,
         ),
         Chart(
             title='Age of the mask at the consumer, more frames than the node can segment',
-            x_label='cameras',
-            y_label='ms',
+            x_label='number of cameras',
+            y_label='age in ms',
             series=tuple(
                 Series(f'p{percent}', places, tuple(whole.age_ms(percent) for whole in wholes))
                 for percent in (50, 99)

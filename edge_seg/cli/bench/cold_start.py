@@ -4,10 +4,11 @@ import shutil
 import time
 
 from edge_seg.cli.bench.part import joined, Part
-from edge_seg.cli.bench.result import BenchOptions, BenchResult, Chart, Series, Target
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, Target
 from edge_seg.cli.bench.rig import MANAGER, Rig, RigPlan
 from edge_seg.cli.bench.runs import settled
 from edge_seg.cli.bench.store import FIRST, good_store
+from edge_seg.offline.reporting.charts import Chart, Series
 
 WARM_S, COLD_S = 2.5, 4.0
 
@@ -42,7 +43,7 @@ def measure_cold_start(plan: RigPlan, options: BenchOptions) -> Part:
         Chart(
             title='Process start to first mask',
             x_label='repetition',
-            y_label='seconds',
+            y_label='time in s',
             series=(_series('compiled models in the cache', warm), _series('empty cache', cold)),
         )
     )

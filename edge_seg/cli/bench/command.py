@@ -28,6 +28,8 @@ from edge_seg.cli.bench.result import BenchOptions, MeasurementFailed
 from edge_seg.cli.main import REFUSED
 from edge_seg.cli.node_processes import prepare_environment
 from edge_seg.errors import KpiUnavailable
+from edge_seg.offline.reporting.pages import check_pages
+from edge_seg.offline.reporting.plots import check_plots
 from rich.console import Console
 
 NOISY = 'Noisy: the machine was not quiet. '
@@ -143,6 +145,9 @@ def _measure_all(
     names: tuple[str, ...], options: BenchOptions, console: Console
 ) -> tuple[list[Report], list[str]]:
     """Run benchmarks; gives the reports, and what went wrong with those that could not measure."""
+    # What is missing for the reports is said now, not after three quarters of an hour.
+    check_pages()
+    check_plots()
     reports: list[Report] = []
     failures: list[str] = []
     for name in names:

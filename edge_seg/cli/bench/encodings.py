@@ -1,11 +1,12 @@
 """``edge_seg bench encodings``: what each camera encoding costs the node."""
 
 from edge_seg.cli.bench.part import joined, Part
-from edge_seg.cli.bench.result import BenchOptions, BenchResult, Chart, Listing, Series
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, Listing
 from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import settled
 from edge_seg.cli.bench.store import good_store, SECOND
 from edge_seg.core.encode import ENCODABLE
+from edge_seg.offline.reporting.charts import Chart, Series
 
 WATCH_S, SETTLE_S = 2.0, 0.5
 SHOWN = {'decode_p50': 'decoding (median)', 'cpu': 'processor time', 'age_p50': 'age (median)'}
@@ -33,7 +34,7 @@ def run(options: BenchOptions) -> BenchResult:
     part.charts.append(
         Chart(
             title='Cost of each encoding',
-            x_label='',
+            x_label='encoding',
             y_label='ms per frame',
             series=tuple(
                 Series(

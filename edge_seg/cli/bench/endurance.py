@@ -15,11 +15,12 @@ from edge_seg.cli.bench.counted_node import (
 )
 from edge_seg.cli.bench.part import Part
 from edge_seg.cli.bench.process_figures import ProcessFigures
-from edge_seg.cli.bench.result import BenchOptions, Chart, MeasurementFailed, Series, Target
+from edge_seg.cli.bench.result import BenchOptions, MeasurementFailed, Target
 from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.bench.store import BadModel, copy_as, FIRST, NAME, nudge, SECOND
 from edge_seg.errors import LoadStage
 from edge_seg.models.store import ModelStore
+from edge_seg.offline.reporting.charts import Chart, Series
 import numpy as np
 
 SETTLE_S = 0.1
@@ -186,7 +187,7 @@ def _chart(good: list[ProcessFigures], refused: list[ProcessFigures]) -> Chart:
     return Chart(
         title='Memory of the node over the reloads',
         x_label='reload',
-        y_label='MiB without shared memory',
+        y_label='memory, not shared, in MiB',
         series=tuple(
             Series(
                 name,

@@ -2,17 +2,11 @@
 
 from edge_seg.cli.bench.client import DEACTIVATE
 from edge_seg.cli.bench.part import joined, Part
-from edge_seg.cli.bench.result import (
-    BenchOptions,
-    BenchResult,
-    Chart,
-    MeasurementFailed,
-    Series,
-    Target,
-)
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, MeasurementFailed, Target
 from edge_seg.cli.bench.rig import CONSUMER, NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import settled
 from edge_seg.cli.bench.store import good_store, SECOND
+from edge_seg.offline.reporting.charts import Chart, Series
 
 IDLE_PERCENT = 1.0
 WATCH_S, SETTLE_S = 8.0, 4.0
@@ -45,7 +39,7 @@ def run(options: BenchOptions) -> BenchResult:
         Chart(
             title=f'Processor time of the node in windows of {WATCH_S:g} s',
             x_label='run',
-            y_label='% of one core',
+            y_label='processor time in % of one core',
             series=tuple(
                 Series(what, tuple(float(i + 1) for i in range(len(values))), tuple(values))
                 for _, what, values in shown

@@ -8,20 +8,13 @@ from edge_seg.cli.bench.log import merge, Traffic
 from edge_seg.cli.bench.naive import NaiveRig
 from edge_seg.cli.bench.part import joined, Part
 from edge_seg.cli.bench.raw import raw_inference, RawInference
-from edge_seg.cli.bench.result import (
-    BenchOptions,
-    BenchResult,
-    Chart,
-    Listing,
-    Series,
-    Served,
-    Target,
-)
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, Listing, Served, Target
 from edge_seg.cli.bench.rig import BACKEND, NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import age_cells, AGE_COLUMNS, ages, median, trimmed
 from edge_seg.cli.bench.store import good_store, SECOND
 from edge_seg.core.values import Size
 from edge_seg.offline.kpi.energy import energy_used
+from edge_seg.offline.reporting.charts import Chart, Series
 
 SIZES = (Size(640, 480), Size(1920, 1080))
 RATES_HZ = (10.0, 30.0, 60.0)
@@ -155,7 +148,7 @@ def _chart(size: Size, found: Found) -> Chart:
     return Chart(
         title=f'Age of the mask at the consumer, {size.width}x{size.height}',
         x_label='camera rate in Hz',
-        y_label='ms (median)',
+        y_label='age in ms (median)',
         series=tuple(
             Series(name, places, tuple(each[name] for each in here.values()))
             for name in ('edge_seg', 'naive', 'inference')

@@ -3,9 +3,10 @@
 from edge_seg.cli.bench.endurance import slope
 from edge_seg.cli.bench.part import joined, Part
 from edge_seg.cli.bench.process_figures import ProcessFigures
-from edge_seg.cli.bench.result import BenchOptions, BenchResult, Chart, Series, Target
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, Target
 from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.bench.store import good_store, SECOND
+from edge_seg.offline.reporting.charts import Chart, Series
 
 GROWTH_MIB = 1.0
 OVER_S = 600.0
@@ -54,7 +55,7 @@ def _chart(samples: list[ProcessFigures]) -> Chart:
     mib = tuple(each.own_kib / 1024 for each in samples)
     return Chart(
         title='Memory of the node',
-        x_label='seconds',
-        y_label='MiB, its own',
+        x_label='time in s',
+        y_label='memory of its own in MiB',
         series=(Series('node', seconds, mib),),
     )

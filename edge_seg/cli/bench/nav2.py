@@ -10,18 +10,11 @@ from edge_seg.cli.bench.naive import NaiveRig, NAV2_STYLE
 from edge_seg.cli.bench.network import MODEL, network_store, SIZE
 from edge_seg.cli.bench.part import joined, Part
 from edge_seg.cli.bench.raw import raw_inference, RawInference
-from edge_seg.cli.bench.result import (
-    BenchOptions,
-    BenchResult,
-    Chart,
-    Listing,
-    Series,
-    Served,
-    Target,
-)
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, Listing, Served, Target
 from edge_seg.cli.bench.rig import BACKEND, NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import age_cells, AGE_COLUMNS, ages, median, trimmed
 from edge_seg.offline.kpi.energy import energy_used
+from edge_seg.offline.reporting.charts import Chart, Series
 
 RATES_HZ = (10.0, 30.0)
 AGE_SHARES = {10.0: 1 / 2, 30.0: 1 / 8}
@@ -169,7 +162,7 @@ def _chart(found: dict[float, list[Run]]) -> Chart:
     return Chart(
         title='Age of mask, confidence and overlay at the consumer',
         x_label='camera rate in Hz',
-        y_label='ms (median)',
+        y_label='age in ms (median)',
         series=tuple(
             Series(name, places, tuple(median(runs, age_ms) for runs in found.values()))
             for name, age_ms in ages_ms.items()

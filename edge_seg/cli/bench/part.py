@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_seg.cli.bench.result import BenchResult, Chart, Listing, Served, Target
+from edge_seg.cli.bench.result import BenchResult, Listing, Served, Target
+from edge_seg.offline.reporting.charts import Chart
 
 
 @dataclass(slots=True)

@@ -2,27 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 import json
 import math
 from pathlib import Path
 from typing import Any
 
 from edge_seg.cli.bench.result import BenchResult, Listing, Target
-from edge_seg.cli.bench.svg import draw
+from edge_seg.offline.reporting.charts import Plot
+from edge_seg.offline.reporting.pages import fill
+from edge_seg.offline.reporting.plots import draw
 from rich.table import Table
 
-STYLE = """
-body { font-family: sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }
-h2 { margin-top: 2em; border-bottom: 2px solid #ddd; }
-table { border-collapse: collapse; margin: 1em 0; }
-td, th { padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: left; }
-td.number, td.bound { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.met { color: #2c7a45; } .missed { color: #b0413e; font-weight: bold; }
-.noisy { background: #fdf0d5; border-left: .4em solid #d9822b; padding: .6em 1em; }
-svg { width: 100%; margin: 1em 0; }
-"""
-HEAD = '<tr><th></th><th>measured</th><th>target</th><th></th></tr>'
+TEMPLATE = Path(__file__).with_name('report.html')
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +62,11 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def write_report(folder: Path, report: Report) -> list[Path]:
-    """Write <name>.json, <name>.html and one SVG for each chart; gives the paths."""
+    """Write <name>.json, <name>.html and one SVG for each chart; gives the paths.
+
+    Raises:
+        BackendUnavailable: Jinja2 or Matplotlib is not installed, or does not import.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     result = report.result
     data = folder / f'{result.name}.json'
@@ -79,28 +74,30 @@ def write_report(folder: Path, report: Report) -> list[Path]:
     paths = [data]
     for old in folder.glob(f'{result.name}-[0-9]*.svg'):
         old.unlink()
-    for index, chart in enumerate(result.charts):
+    plots = _plots(report)
+    for index, plot in enumerate(plots):
         path = folder / f'{result.name}-{index + 1}.svg'
-        path.write_text(draw(chart), 'utf-8')
+        path.write_text(plot.svg, 'utf-8')
         paths.append(path)
     page = folder / f'{result.name}.html'
-    body = f'<h1>{escape(result.name)}</h1>{_section(report)}{_where(report)}'
-    page.write_text(_page(f'edge_seg bench {result.name}', body), 'utf-8')
+    page.write_text(_page(f'edge_seg bench {result.name}', [(report, plots)]), 'utf-8')
     return [*paths, page]
 
 
 def write_index(folder: Path, reports: Sequence[Report]) -> Path:
-    """Write index.html: the table of all benchmarks of a run, then each of them."""
-    rows = ''.join(_rows(report.result.targets) for report in reports)
-    sections = ''.join(
-        f'<h2>{escape(report.result.name)}</h2>{_section(report)}' for report in reports
-    )
-    noisy = ', '.join(report.result.name for report in reports if report.warning)
-    warning = f'<p class="noisy">The machine was not quiet during {noisy}.</p>' if noisy else ''
-    table = f'<table>{HEAD}{rows}</table>'
-    body = f'<h1>edge_seg bench</h1>{warning}{table}{sections}{_where(reports[0])}'
+    """Write index.html: the table of all benchmarks of a run, then each of them.
+
+    Raises:
+        BackendUnavailable: see :func:`write_report`.
+    """
     path = folder / 'index.html'
-    path.write_text(_page('edge_seg bench', body), 'utf-8')
+    content = _page(
+        'edge_seg bench',
+        [(report, _plots(report)) for report in reports],
+        together=[pair for report in reports for pair in report.result.targets.items()],
+        noisy=[report.result.name for report in reports if report.warning],
+    )
+    path.write_text(content, 'utf-8')
     return path
 
 
@@ -114,7 +111,7 @@ def table_of(title: str, reports: Iterable[Report]) -> Table:
     for report in reports:
         for name, each in report.result.targets.items():
             verdict = '[green]met[/]' if each.met else '[bold red]missed[/]'
-            table.add_row(each.what or name, _measured(each), each.wanted, verdict)
+            table.add_row(each.what or name, each.measured, each.wanted, verdict)
     return table
 
 
@@ -128,69 +125,31 @@ def listing_of(listing: Listing) -> Table:
     return table
 
 
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<title>{escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>\n'
+def _plots(report: Report) -> list[Plot]:
+    return [draw(chart) for chart in report.result.charts]
+
+
+def _page(
+    title: str,
+    reports: Sequence[tuple[Report, Sequence[Plot]]],
+    *,
+    together: Sequence[tuple[str, Target]] = (),
+    noisy: Sequence[str] = (),
+) -> str:
+    first, _ = reports[0]
+    where = {**first.environment, **first.load, **first.how}
+    return fill(
+        TEMPLATE,
+        title=title,
+        reports=reports,
+        together=together,
+        noisy=noisy,
+        where=[(name, _plain(value)) for name, value in where.items()],
     )
-
-
-def _section(report: Report) -> str:
-    result = report.result
-    noisy = f'<p class="noisy">{escape(report.warning)}</p>' if report.warning else ''
-    table = f'<table>{HEAD}{_rows(result.targets)}</table>' if result.targets else ''
-    notes = ''.join(f'<p>{escape(note)}</p>' for note in result.notes)
-    charts = ''.join(map(draw, result.charts))
-    listings = ''.join(map(_listing, result.listings))
-    return f'<p>{escape(result.title)}.</p>{noisy}{table}{charts}{listings}{notes}'
-
-
-def _listing(listing: Listing) -> str:
-    heads = ''.join(f'<th>{escape(column)}</th>' for column in listing.columns)
-    rows = ''.join(
-        f'<tr><td>{escape(row[0])}</td>'
-        + ''.join(f'<td class="number">{escape(cell)}</td>' for cell in row[1:])
-        + '</tr>'
-        for row in listing.rows
-    )
-    return f'<table><tr>{heads}</tr>{rows}</table>'
-
-
-def _rows(targets: Mapping[str, Target]) -> str:
-    return ''.join(
-        f'<tr><td>{escape(each.what or name)}</td><td class="number">{_measured(each)}</td>'
-        f'<td class="bound">{escape(each.wanted)}</td>'
-        f'<td class="{_verdict(each)}">{_verdict(each)}</td></tr>'
-        for name, each in targets.items()
-    )
-
-
-def _where(report: Report) -> str:
-    rows = ''.join(
-        f'<tr><td>{escape(name)}</td><td>{escape(_plain(value))}</td></tr>'
-        for name, value in {**report.environment, **report.load, **report.how}.items()
-    )
-    return f'<h2>Where</h2><table>{rows}</table>'
 
 
 def _plain(value: object) -> str:
     return f'{value:.3g}' if isinstance(value, float) else str(value)
-
-
-def _verdict(target: Target) -> str:
-    return 'met' if target.met else 'missed'
-
-
-def _measured(target: Target) -> str:
-    value = target.value
-    text = (
-        f'{value:.0f}' if abs(value) >= 1000 or value == _whole_or_nan(value) else f'{value:.3g}'
-    )
-    return f'{text} {target.unit}'.rstrip()
-
-
-def _whole_or_nan(value: float) -> float:
-    return value if math.isfinite(value) and value == int(value) else math.nan
 
 
 def _known(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+import math
 from pathlib import Path
 from typing import Any, Literal
 
 from edge_seg.errors import EdgeSegError
 from edge_seg.models.package import ModelPackage
+from edge_seg.offline.reporting.charts import Chart
 
 
 class MeasurementFailed(EdgeSegError):
@@ -42,38 +44,12 @@ class Target:
         sign = '<=' if self.sense == 'at most' else '>='
         return f'{sign} {self.bound:g} {self.unit}'.rstrip()
 
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Points of one colour; ``form`` says whether they are joined."""
-
-    name: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    form: Literal['line', 'dots'] = 'line'
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """One plot.
-
-    Attributes:
-        title: what is to be seen.
-        x_label: with unit.
-        y_label: with unit.
-        series: what is drawn.
-        bound: a horizontal line at the target, or None.
-        marks: vertical lines, x and text.
-        categories: names of x = 0, 1, 2 ..., in place of numbers.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    series: tuple[Series, ...]
-    bound: float | None = None
-    marks: tuple[tuple[float, str], ...] = ()
-    categories: tuple[str, ...] = ()
+    @property
+    def measured(self) -> str:
+        """The value as a reader expects it: '41.3 ms'."""
+        whole = math.isfinite(self.value) and self.value == int(self.value)
+        text = f'{self.value:.0f}' if whole or abs(self.value) >= 1000 else f'{self.value:.3g}'
+        return f'{text} {self.unit}'.rstrip()
 
 
 @dataclass(frozen=True, slots=True)

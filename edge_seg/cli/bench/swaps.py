@@ -7,9 +7,10 @@ import time
 
 from edge_seg.cli.bench.log import merge, MS, Traffic, Window
 from edge_seg.cli.bench.part import Part
-from edge_seg.cli.bench.result import BenchOptions, Chart, MeasurementFailed, Series, Target
+from edge_seg.cli.bench.result import BenchOptions, MeasurementFailed, Target
 from edge_seg.cli.bench.rig import Rig, RigPlan
 from edge_seg.cli.bench.store import BadModel, FIRST, SECOND
+from edge_seg.offline.reporting.charts import Chart, Series
 import numpy as np
 
 STEADY_S = 4.0
@@ -248,7 +249,7 @@ def _timeline(rig: Rig, reload: Disturbance) -> Chart:
     zero = reload.window.begin_ns
     return Chart(
         title='Age of each mask around a typical reload',
-        x_label='seconds since the request',
+        x_label='time since the request in s',
         y_label='age in ms',
         series=(
             Series(

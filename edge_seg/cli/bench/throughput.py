@@ -13,10 +13,8 @@ from edge_seg.cli.bench.part import joined, Part
 from edge_seg.cli.bench.result import (
     BenchOptions,
     BenchResult,
-    Chart,
     Listing,
     MeasurementFailed,
-    Series,
     Served,
     Target,
 )
@@ -24,6 +22,7 @@ from edge_seg.cli.bench.rig import CAMERA, CONSUMER, NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import median, trimmed
 from edge_seg.cli.bench.store import good_store, SECOND
 from edge_seg.models.store import ModelStore
+from edge_seg.offline.reporting.charts import Chart, Series
 
 SHARE = 0.85
 UNANSWERED = 0.05
@@ -155,7 +154,7 @@ def _part(searches: list[Search]) -> Part:
         Chart(
             title='Frames without a mask at each camera rate that was tried',
             x_label='camera rate in Hz',
-            y_label='share',
+            y_label='share of the frames',
             series=(Series('unanswered', rates, shares, 'dots'),),
             bound=UNANSWERED,
         )

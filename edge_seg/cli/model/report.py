@@ -29,6 +29,8 @@ from edge_seg.offline.kpi.recording import default_database
 from edge_seg.offline.kpi.run import KpiRow
 from edge_seg.offline.reporting.facts import collect, ModelReport
 from edge_seg.offline.reporting.page import render
+from edge_seg.offline.reporting.pages import check_pages
+from edge_seg.offline.reporting.plots import check_plots
 from edge_seg.offline.reporting.samples import draw_samples
 
 NOT_RECORDED = 0  # numbers begin with 1
@@ -80,6 +82,8 @@ def report(
     Manifest, provenance, signature, sample frames; accuracy, latency and energy of its runs in
     the KPI database, beside those of its other versions.
     """
+    check_pages()
+    check_plots()
     package = stores.resolve(model)
     request = frame_request(settings)
     options = to_run_options(**settings)

@@ -1,6 +1,5 @@
 """Sample frames with the mask that the model makes of them, ready to stand in a page."""
 
-import base64
 from dataclasses import dataclass
 
 import cv2
@@ -77,11 +76,6 @@ def draw_samples(
         # A report says what is known of a model that is made for another machine, too.
         return Samples((), frames.description, f'the model does not run here: {error}')
     return Samples(drawn, frames.description)
-
-
-def as_data(jpeg: bytes) -> str:
-    """Return a picture as the address that an <img> takes."""
-    return f'data:image/jpeg;base64,{base64.b64encode(jpeg).decode("ascii")}'
 
 
 def _sample(frame: Frame, running: RunningModel) -> Sample:
