@@ -40,8 +40,8 @@ def configure(sdk: Sdk, config: Any, limits: Limits) -> None:
     config.builder_optimization_level = limits.options.optimisation_level
     # The loader asks the engine in which precision its layers compute.
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    for name in limits.precision.flags:
-        config.set_flag(optional(trt, name))
+    for flag in _flags(sdk, limits):
+        config.set_flag(flag)
     if not limits.precision.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
     if limits.options.dla_core >= 0:
@@ -62,6 +62,15 @@ def keep_timings(config: Any, path: Path) -> None:
         logger.warning('the timing cache %s cannot be written: %s', path, error.strerror)
 
 
+def _flags(sdk: Sdk, limits: Limits) -> list[Any]:
+    """Give the flags to set, those of this TensorRT."""
+    flags = [optional(sdk.trt, name) for name in limits.precision.flags]
+    if limits.options.dla_core >= 0:
+        # What the accelerator cannot do runs on the GPU in place of failing the build.
+        flags.append(sdk.trt.BuilderFlag.GPU_FALLBACK)
+    return flags
+
+
 def _use_dla(sdk: Sdk, config: Any, core: int) -> None:
     device = getattr(type(config.default_device_type), 'DLA', None)
     if device is None:
@@ -71,8 +80,6 @@ def _use_dla(sdk: Sdk, config: Any, core: int) -> None:
         )
     config.default_device_type = device
     config.DLA_core = core
-    # What the accelerator cannot do runs on the GPU in place of failing the build.
-    config.set_flag(sdk.trt.BuilderFlag.GPU_FALLBACK)
 
 
 def _load_timings(sdk: Sdk, config: Any, path: Path) -> None:

@@ -16,7 +16,7 @@ from edge_seg.backends.tensorrt.building.graph import (
     parse_onnx,
     refuse,
 )
-from edge_seg.backends.tensorrt.building.monitor import make_monitor, ProgressBook
+from edge_seg.backends.tensorrt.building.monitor import ProgressBook, watch
 from edge_seg.backends.tensorrt.building.plan import BuildPlan, plan_build
 from edge_seg.backends.tensorrt.building.precision import conversion
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
@@ -102,10 +102,9 @@ def _serialised(sdk: Sdk, plan: BuildPlan, book: ProgressBook) -> tuple[bytes, t
         refuse(sdk, mark, 'TensorRT makes no builder configuration')
     configure(sdk, config, plan.limits)
     add_profile(sdk, builder, network, config, fit)
-    monitor = make_monitor(sdk, book)
-    if monitor is not None:
-        config.progress_monitor = monitor
+    monitor = watch(sdk, config, book)
     blob = _run(sdk, builder, network, config, book, file.name)
+    del monitor  # TensorRT calls it until here
     if plan.limits.options.timing_cache is not None:
         keep_timings(config, plan.limits.options.timing_cache)
     return blob, fit.fused
@@ -115,11 +114,10 @@ def _run(
     sdk: Sdk, builder: Any, network: Any, config: Any, book: ProgressBook, file: str
 ) -> bytes:
     mark = sdk.ring.mark()
-    if not book.announce('building'):
-        raise _cancelled(file)
-    serialised = builder.build_serialized_network(network, config)
+    goes_on = book.announce('building')
+    serialised = builder.build_serialized_network(network, config) if goes_on else None
     if book.cancelled:
-        raise _cancelled(file)
+        raise CompileFailed(f'building the engine of {file} was cancelled')
     if serialised is None:
         refuse(sdk, mark, f'TensorRT cannot build {file}')
     return bytes(serialised)
@@ -137,7 +135,3 @@ def _tried(sdk: Sdk, plan: BuildPlan, blob: bytes) -> str:
         return engine.precision
     finally:
         engine.close()
-
-
-def _cancelled(file: str) -> CompileFailed:
-    return CompileFailed(f'building the engine of {file} was cancelled')

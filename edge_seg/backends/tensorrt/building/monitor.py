@@ -107,12 +107,13 @@ class ProgressBook:
         return goes_on
 
 
-def make_monitor(sdk: Sdk, book: ProgressBook) -> Any:
-    """Make the monitor for a builder configuration; None where TensorRT has none (8.6).
+def watch(sdk: Sdk, config: Any, book: ProgressBook) -> Any:
+    """Have TensorRT tell a book how far a build is, where it can (not 8.6).
 
-    The caller keeps it alive while it builds.
+    Returns:
+        The monitor, to be kept alive while it builds; None where there is none.
     """
-    if not sdk.has('IProgressMonitor') or not sdk.has('IBuilderConfig.progress_monitor'):
+    if not sdk.has('IBuilderConfig.progress_monitor'):
         return None
 
     class Monitor(sdk.trt.IProgressMonitor):  # type: ignore[misc, name-defined]
@@ -129,4 +130,5 @@ def make_monitor(sdk: Sdk, book: ProgressBook) -> Any:
         def phase_finish(self, phase_name: str) -> None:
             book.finish(phase_name)
 
-    return Monitor()
+    monitor = config.progress_monitor = Monitor()
+    return monitor
