@@ -45,6 +45,7 @@ class FakeMachine:
             module.__spec__ = ModuleSpec(name, None)
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr(f'{PACKAGE}.library.sdk.driver_problem', lambda: '')
+        monkeypatch.setattr(f'{PACKAGE}.cuda.with_pycuda.pop_context', self.gpu.pop)
         # Its GPU shares no memory with the machine that the tests run on.
         monkeypatch.setattr(f'{PACKAGE}.serving.memory_fit.available_bytes', lambda: 0)
         self.devices(ORIN)

@@ -1,5 +1,7 @@
 """A strict ``pycuda.driver`` over a FakeGpu: the members that PyCUDA has, and its habits."""
 
+from collections import defaultdict
+import threading
 from types import ModuleType
 from typing import Any
 
@@ -35,16 +37,50 @@ def _members(gpu: FakeGpu) -> dict[str, Any]:  # noqa: C901 - a module's worth o
             kind = MemoryError if 'out of memory' in str(error) else LogicError
             raise kind(str(error)) from None
 
+    # Of each thread, beside the driver's own, which never holds more than the topmost of these.
+    stacks: dict[int, list[Context]] = defaultdict(list)
+
+    def stack() -> list['Context']:
+        return stacks[threading.get_ident()]
+
     class Context:
+        # https://github.com/inducer/pycuda/blob/v2026.1/src/cpp/cuda.hpp, class context
+        def __init__(self) -> None:
+            self._valid = True
+            self._thread = threading.get_ident()
+
         def push(self) -> None:
+            if stack():
+                gpu.pop()
             guarded(gpu.push)
+            stack().append(self)
 
         @staticmethod
         def pop() -> None:
+            if not stack():
+                raise LogicError('context::pop failed: invalid device context')
             gpu.pop()
+            stack().pop()
+            Context._push_top()
 
         def detach(self) -> None:
-            gpu.release()
+            if not self._valid:
+                raise LogicError('context::detach failed: invalid device context')
+            self._valid = False
+            if self in stack()[-1:]:
+                gpu.release()  # which pops nothing
+                stack().pop()
+                self._push_top()
+            elif self._thread == threading.get_ident():
+                gpu.push_again()
+                gpu.release()  # which pops nothing
+
+        @staticmethod
+        def _push_top() -> None:
+            while stack() and not stack()[-1]._valid:
+                stack().pop()
+            if stack():
+                gpu.push_again()
 
     class Device:
         def __init__(self, index: int) -> None:

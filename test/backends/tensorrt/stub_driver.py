@@ -15,6 +15,7 @@ int cuDeviceGet(int *device, int ordinal) {{ *device = ordinal; return 0; }}
 int cuDeviceGetName(char *name, int size, int device) {{
     strncpy(name, device ? "Second" : "Orin", size); return 0;
 }}
+int cuCtxPopCurrent_v2(void **context) {{ *context = 0; return 201; }}
 int cuDeviceGetAttribute(int *value, int attribute, int device) {{
     switch (attribute) {{
     case 16: *value = 16; return 0;

@@ -6,6 +6,7 @@ from typing import Any
 
 import cuda_checks
 from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.tensorrt.cuda.driver import DriverRefused
 from edge_seg.backends.tensorrt.cuda.interface import Cuda
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
 from edge_seg.errors import BackendUnavailable
@@ -44,6 +45,33 @@ def test_a_driver_that_refuses_is_said_to(
     machine.gpu.fail_always = {call}
     with pytest.raises(BackendUnavailable, match='CUDA does not start'):
         open_cuda(layer, 0)
+
+
+def test_pycuda_leaves_the_stack_of_its_thread_as_it_was(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine = any_machine()
+    outer = open_cuda('pycuda', 0)
+    open_cuda('pycuda', 0).close()
+    assert machine.gpu.depth() == 1
+    outer.close()
+    assert machine.gpu.depth() == 0
+
+
+def test_a_context_that_cannot_be_popped_is_told_of(
+    any_machine: Callable[..., FakeMachine],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    machine = any_machine()
+
+    def refused() -> None:
+        raise DriverRefused('the CUDA driver answered error 201')
+
+    monkeypatch.setattr('edge_seg.backends.tensorrt.cuda.with_pycuda.pop_context', refused)
+    open_cuda('pycuda', 0).close()
+    assert 'the CUDA context stays on its thread: the CUDA driver answered' in caplog.text
+    machine.gpu.pop()
 
 
 @pytest.mark.parametrize('wanted', ['auto', *LAYERS])

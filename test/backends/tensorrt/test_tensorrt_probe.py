@@ -11,6 +11,7 @@ from edge_seg.backends.tensorrt.cuda.driver import (
     DeviceInfo,
     driver_problem,
     DriverRefused,
+    pop_context,
     read_devices,
 )
 from edge_seg.errors import BackendUnavailable
@@ -60,6 +61,11 @@ def test_a_driver_that_fails_midway_is_an_error(tmp_path: Path) -> None:
     library = stub_driver(tmp_path, version_code=803)
     with pytest.raises(DriverRefused, match='do not match'):
         read_devices(str(library))
+
+
+def test_a_thread_without_a_context_has_none_to_pop(tmp_path: Path) -> None:
+    with pytest.raises(DriverRefused, match='error 201'):
+        pop_context(str(stub_driver(tmp_path)))
 
 
 def test_with_everything_there_it_names_the_devices(machine: FakeMachine) -> None:

@@ -1,4 +1,4 @@
-"""Asks the CUDA driver what is here, with ctypes alone, before anything of TensorRT is made.
+"""Asks the CUDA driver by ctypes alone: what is here, before anything of TensorRT is made.
 
 Without a working driver TensorRT's objects crash the process on first use instead of raising.
 """
@@ -82,6 +82,19 @@ def read_devices(library: str = DRIVER_LIBRARY) -> tuple[DeviceInfo, ...]:
     _call(driver, 'cuDriverGetVersion', ctypes.byref(version))
     cuda = f'{version.value // 1000}.{version.value % 1000 // 10}'
     return tuple(_described(driver, index, cuda) for index in range(count))
+
+
+def pop_context(library: str = DRIVER_LIBRARY) -> None:
+    """Take the newest context from the stack of the calling thread.
+
+    Args:
+        library: file name of the driver's library.
+
+    Raises:
+        DriverRefused: there is none, or the driver fails.
+    """
+    # Without the suffix it is the function of CUDA 3.
+    _call(_opened(library), 'cuCtxPopCurrent_v2', ctypes.byref(ctypes.c_void_p()))
 
 
 def _opened(library: str) -> ctypes.CDLL:

@@ -5,6 +5,7 @@ from importlib import import_module
 import logging
 from typing import Any
 
+from edge_seg.backends.tensorrt.cuda.driver import DriverRefused, pop_context
 from edge_seg.backends.tensorrt.cuda.interface import (
     CaptureUnsupported,
     CudaFailed,
@@ -231,6 +232,13 @@ class PyCuda:
     def _detach(self) -> None:
         context, self._context = self._context, None
         context.detach()
+        # PyCUDA pushes what it detaches when it is not current, and counts on the release to pop
+        # it, which holds for no primary context (context::detach in cuda.hpp; the CUDA manual at
+        # cuDevicePrimaryCtxRelease). Detaching before the pop leaves as much behind.
+        try:
+            pop_context()
+        except DriverRefused as refusal:
+            logger.warning('the CUDA context stays on its thread: %s', refusal)
 
 
 def _failed(what: str, error: Exception) -> CudaFailed:

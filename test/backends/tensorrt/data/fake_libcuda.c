@@ -1,7 +1,8 @@
-/* A CUDA driver over the memory of the host, enough for cuda-bindings to be run for real.
+/* A CUDA driver over the memory of the host, enough for cuda-bindings and PyCUDA to be run for real.
  *
  * Copies happen at once, except while a stream is captured: then they are kept in a graph.
- * At the end of the process everything that was not given back is named on stderr.
+ * At the end of the process everything that was not given back is named on stderr, contexts that
+ * lay on the stack of a thread when it ended among it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,17 +19,21 @@ typedef struct { Graph *recording; int broken; } Stream;
 enum { OK = 0, INVALID = 1, NO_MEMORY = 2, NO_CONTEXT = 201, CAPTURING = 900, BROKEN = 901 };
 static const size_t total = (size_t)1 << 30;
 static size_t used;
-static int retained, blocks, hosts, streams, events, graphs, modules;
+static int retained, unpopped, blocks, hosts, streams, events, graphs, modules;
 static __thread int pushed;
+static pthread_key_t stack_key;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 #define LOCKED(what) do { pthread_mutex_lock(&lock); what; pthread_mutex_unlock(&lock); } while (0)
 #define CONTEXT() do { if (!pushed) return NO_CONTEXT; } while (0)
 
+static void thread_ends(void *unused) { (void)unused; LOCKED(unpopped += pushed); }
+__attribute__((constructor)) static void prepare(void) { pthread_key_create(&stack_key, thread_ends); }
 __attribute__((destructor)) static void report(void) {
-    if (retained || blocks || hosts || streams || events || graphs || modules)
-        fprintf(stderr, "left over: %d contexts, %d device, %d host, %d streams, %d events, "
-                "%d graphs, %d modules\n",
-                retained, blocks, hosts, streams, events, graphs, modules);
+    unpopped += pushed;
+    if (retained || unpopped || blocks || hosts || streams || events || graphs || modules)
+        fprintf(stderr, "left over: %d contexts, %d pushed, %d device, %d host, %d streams, "
+                "%d events, %d graphs, %d modules\n",
+                retained, unpopped, blocks, hosts, streams, events, graphs, modules);
 }
 
 int cuInit(unsigned flags) { return flags; }
@@ -47,7 +52,11 @@ int cuDevicePrimaryCtxRetain(void **context, int device) {
     LOCKED(retained++); *context = (void *)0xC0; return device;
 }
 int cuDevicePrimaryCtxRelease(int device) { LOCKED(retained--); return device; }
-int cuCtxPushCurrent(void *context) { pushed++; return context == (void *)0xC0 ? OK : INVALID; }
+int cuCtxPushCurrent(void *context) {
+    pthread_setspecific(stack_key, &pushed);
+    pushed++;
+    return context == (void *)0xC0 ? OK : INVALID;
+}
 int cuCtxPopCurrent(void **context) { CONTEXT(); pushed--; *context = (void *)0xC0; return OK; }
 int cuMemGetInfo(size_t *available, size_t *all) {
     CONTEXT(); *available = total - used; *all = total; return OK;
@@ -145,6 +154,12 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     if (shared || extra) return INVALID;
     return copy(*(void **)arguments[1], *(void **)arguments[0], 16, stream);
 }
+
+/* Compiled callers, such as PyCUDA, know the second edition of these. */
+#define SECOND(name) __typeof__(name) name##_v2 __attribute__((alias(#name)))
+SECOND(cuDevicePrimaryCtxRelease); SECOND(cuCtxPushCurrent); SECOND(cuCtxPopCurrent);
+SECOND(cuMemGetInfo); SECOND(cuMemAlloc); SECOND(cuMemFree); SECOND(cuMemHostGetDevicePointer);
+SECOND(cuMemcpyHtoDAsync); SECOND(cuMemcpyDtoHAsync); SECOND(cuStreamDestroy); SECOND(cuEventDestroy);
 
 /* The bindings ask for every function by its plain name; what is not here does not exist. */
 int cuGetProcAddress_v2(const char *name, void **function, int version, unsigned long long flags,

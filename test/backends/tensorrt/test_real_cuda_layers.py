@@ -1,4 +1,4 @@
-"""NVIDIA's real cuda-bindings, run over a compiled driver that is not a GPU's.
+"""The real cuda-bindings and PyCUDA, where installed, over a compiled driver that is no GPU's.
 
 What the fakes of Python cannot show: that every function exists under its name, takes these
 arguments and gives back what the layer expects.
@@ -7,6 +7,7 @@ arguments and gives back what the layer expects.
 from importlib.util import find_spec
 import os
 from pathlib import Path
+import re
 import shutil
 import subprocess
 import sys
@@ -18,11 +19,19 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
 
-def _is_installed() -> bool:
+def _needs(package: str) -> pytest.MarkDecorator:
     try:
-        return find_spec('cuda.bindings') is not None
+        installed = find_spec(package) is not None
     except (ImportError, ValueError):
-        return False
+        installed = False
+    return pytest.mark.skipif(not installed, reason=f'{package} is not installed')
+
+
+needs_bindings, needs_pycuda = _needs('cuda.bindings'), _needs('pycuda')
+LAYERS = [
+    pytest.param('cuda-bindings', marks=needs_bindings),
+    pytest.param('pycuda', marks=needs_pycuda),
+]
 
 
 @pytest.fixture(scope='module')
@@ -33,10 +42,23 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip('there is no C compiler to make a driver with')
     folder = tmp_path_factory.mktemp('driver')
     source, library = HERE / 'data' / 'fake_libcuda.c', folder / 'libcuda.so.1'
-    subprocess.run(
-        [compiler, '-shared', '-fPIC', '-o', library, source, '-ldl', '-lpthread'], check=True
-    )
+    missing = folder / 'missing.c'
+    missing.write_text(''.join(f'int {name}() {{ return 999; }}\n' for name in _unserved(source)))
+    files = [library, source, missing, '-ldl', '-lpthread']
+    subprocess.run([compiler, '-shared', '-fPIC', '-o', *files], check=True)
+    (folder / 'libcuda.so').symlink_to(library.name)  # what PyCUDA is linked with
     return folder
+
+
+def _unserved(source: Path) -> set[str]:
+    """Name the functions that PyCUDA imports only with, and that no test calls."""
+    found = find_spec('pycuda')
+    places = [Path(each) for each in found.submodule_search_locations or ()] if found else []
+    objects = [file.read_bytes() for place in places for file in place.glob('_driver*.so')]
+    words = (re.findall(rb'\0(cu[A-Z]\w+)(?=\0)', data) for data in objects)
+    names = {name.decode() for each in words for name in each}
+    served = set(re.findall(r'\w+', source.read_text()))
+    return {name for name in names if name.removesuffix('_v2') not in served}
 
 
 def _run(driver: Path, script: str) -> 'subprocess.CompletedProcess[str]':
@@ -81,15 +103,15 @@ def test_with_a_driver_alone_the_sdk_is_asked_for(driver: Path) -> None:
     assert done.stdout == 'False tensorrt is not installed\n', done.stderr
 
 
-@pytest.mark.skipif(not _is_installed(), reason='cuda-bindings is not installed')
-def test_the_real_bindings_pass_every_check_and_leave_nothing(driver: Path) -> None:
+@pytest.mark.parametrize('layer', LAYERS)
+def test_the_real_layer_passes_every_check_and_leaves_nothing(driver: Path, layer: str) -> None:
     done = _run(
         driver,
-        """
+        f"""
         import threading
         import cuda_checks
         from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
-        layer = choose_layer('cuda-bindings')
+        layer = choose_layer({layer!r})
         def work():
             for check in cuda_checks.CHECKS:
                 check(lambda: open_cuda(layer, 0))
@@ -105,7 +127,7 @@ def test_the_real_bindings_pass_every_check_and_leave_nothing(driver: Path) -> N
     assert done.stderr == ''
 
 
-@pytest.mark.skipif(not _is_installed(), reason='cuda-bindings is not installed')
+@needs_bindings
 def test_the_real_bindings_hand_a_kernel_its_arguments(driver: Path) -> None:
     done = _run(
         driver,
