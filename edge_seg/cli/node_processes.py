@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import TracebackType
 from typing import Any
 
 from edge_seg.cli.ros_domain import claim_domain
@@ -56,12 +55,7 @@ class NodeProcesses:
     def __enter__(self) -> 'NodeProcesses':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def start(self, plan: NodePlan) -> None:

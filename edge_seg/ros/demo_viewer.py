@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import json
-from types import TracebackType
 from typing import Any, Protocol
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -100,12 +99,7 @@ class DemoViewer:
     def __enter__(self) -> DemoViewer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)

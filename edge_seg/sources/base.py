@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
-from types import TracebackType
 from typing import Protocol
 
 from edge_seg.core.values import CompressedImage, RawImage, UInt8Array
@@ -53,12 +52,7 @@ class FrameSource(Protocol):
     def __enter__(self) -> FrameSource:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[SourceFrame]:

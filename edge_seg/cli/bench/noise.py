@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 import os
 from pathlib import Path
 import time
-from types import TracebackType
 from typing import Any
 
 # Without guest times, which user times hold already, and without interrupts, which are ours too.
@@ -96,12 +95,7 @@ class NoiseMeter:
         self._begin = self._clocks()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         begin, end = self._begin, self._clocks()
         wall_s = max(end.wall_s - begin.wall_s, TICK_S)
         others_s = (end.busy_s - begin.busy_s) - (end.own_s - begin.own_s)

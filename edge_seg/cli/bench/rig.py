@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 import subprocess
 import time
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 from edge_seg.cli.bench.client import BenchClient
@@ -97,13 +97,8 @@ class Rig:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ends.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
 
     @property
     def client(self) -> BenchClient:

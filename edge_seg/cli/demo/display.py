@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 import math
-from types import TracebackType
 
 from edge_seg.cli.demo.meter import Glance
 from edge_seg.cli.demo.summary import drops_text
@@ -58,12 +57,7 @@ class Display:
     def __enter__(self) -> 'Display':
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.finish_status()
 
     def note(self, text: str, *, style: str = '') -> None:
