@@ -15,31 +15,9 @@ from edge_seg.runtime.managing.supervision import SupervisionPolicy
 from edge_seg.runtime.managing.transition_driver import TransitionLimits
 from fake_managed_nodes import FakeNode, FakePacer
 import pytest
+from real_time import in_thread, PATIENCE_S, until
 
-PATIENCE_S = 30.0
 LIMITS = TransitionLimits(appear_timeout_s=0.2, poll_s=0.01, answer_timeout_s=0.05)
-
-
-def in_thread(call: Callable[[], Outcome]) -> Callable[[], Outcome]:
-    outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(call()), daemon=True)
-    thread.start()
-
-    def result() -> Outcome:
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
-        return outcomes[0]
-
-    return result
-
-
-def until(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_S / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError('it did not come to that')
 
 
 @pytest.fixture

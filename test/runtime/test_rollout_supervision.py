@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-import threading
 
 from edge_seg.runtime.managing.command_desk import Outcome
 from edge_seg.runtime.managing.managed_node import NodeState
@@ -13,8 +12,8 @@ from edge_seg.runtime.managing.rollout import RolloutLimits
 from edge_seg.runtime.managing.transition_driver import TransitionLimits
 from fake_managed_nodes import FakeNode, FakePacer
 import pytest
+from real_time import in_thread, PATIENCE_S, until
 
-PATIENCE_S = 30.0
 SETTINGS = ManagerSettings(
     period_s=0.02,
     limits=TransitionLimits(appear_timeout_s=0.2, poll_s=0.01, answer_timeout_s=0.05),
@@ -40,28 +39,9 @@ class System:
 
     def roll_out(self, model: str) -> Callable[[], Outcome]:
         """Begin a rollout; gives what waits for its outcome. It is loading when this returns."""
-        outcomes: list[Outcome] = []
-        thread = threading.Thread(
-            target=lambda: outcomes.append(self.manager.rollout(model)), daemon=True
-        )
-        thread.start()
+        outcome = in_thread(lambda: self.manager.rollout(model))
         until(lambda: bool(self.time.events))
-
-        def outcome() -> Outcome:
-            thread.join(PATIENCE_S)
-            assert not thread.is_alive()
-            return outcomes[0]
-
         return outcome
-
-
-def until(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_S / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError('it did not come to that')
 
 
 @pytest.fixture
