@@ -37,12 +37,6 @@ def _members(gpu: FakeGpu) -> dict[str, Any]:  # noqa: C901 - a module's worth o
             kind = MemoryError if 'out of memory' in str(error) else LogicError
             raise kind(str(error)) from None
 
-    # Of each thread, beside the driver's own, which never holds more than the topmost of these.
-    stacks: dict[int, list[Context]] = defaultdict(list)
-
-    def stack() -> list['Context']:
-        return stacks[threading.get_ident()]
-
     class Context:
         # https://github.com/inducer/pycuda/blob/v2026.1/src/cpp/cuda.hpp, class context
         def __init__(self) -> None:
@@ -81,6 +75,12 @@ def _members(gpu: FakeGpu) -> dict[str, Any]:  # noqa: C901 - a module's worth o
                 stack().pop()
             if stack():
                 gpu.push_again()
+
+    # Of each thread, beside the driver's own, which never holds more than the topmost of these.
+    stacks: dict[int, list[Context]] = defaultdict(list)
+
+    def stack() -> list[Context]:
+        return stacks[threading.get_ident()]
 
     class Device:
         def __init__(self, index: int) -> None:
