@@ -77,7 +77,7 @@ class EngineBuilding(Protocol):
 
         Raises:
             BackendUnavailable: SDK, driver or device missing.
-            CompileFailed: what is known of the engine cannot be read, or an option is wrong.
+            CompileFailed: others can write what is known of the engine, or an option is wrong.
         """
 
     def build_engine(

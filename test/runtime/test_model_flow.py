@@ -568,7 +568,9 @@ def prepare_with(folder: Path, backends: list[FakeBackend], *, backend: str) -> 
     """Prepare net with a builder that has no engine for the backend slow_to_build."""
 
     class NoEngine(Builder):
-        def prebuilt(self, package: ModelPackage, choice: BackendChoice) -> Path:
+        def prebuilt(
+            self, package: ModelPackage, choice: BackendChoice, *, refused: str = ''
+        ) -> Path:
             if choice.backend.name == 'slow_to_build':
                 raise NotBuilt('no engine', remedy='build one')
             return package.artifact_for([choice.artifact_format])

@@ -43,8 +43,14 @@ class Builder:
         self._cancelled = threading.Event()
         self._engines = EngineBuilds(cache, options, engines, self._cancelled, on_build)
 
-    def prebuilt(self, package: ModelPackage, choice: BackendChoice) -> Path:
+    def prebuilt(self, package: ModelPackage, choice: BackendChoice, *, refused: str = '') -> Path:
         """Give a compiled file for a model, from the cache or freshly built.
+
+        Args:
+            package: the model.
+            choice: what loads it.
+            refused: why the engine that the model came with does not load; '' when it was not
+                tried.
 
         Returns:
             A file that ``choice.backend.compile_model`` takes: a prebuilt one, or the artifact
@@ -57,7 +63,7 @@ class Builder:
         artifact = package.artifact_for([choice.artifact_format])
         if isinstance(choice.backend, EngineBuilding):
             if choice.artifact_format is ArtifactFormat.TENSORRT_ENGINE:
-                return self._engines.published(package, choice.backend, artifact)
+                return self._engines.published(package, choice.backend, artifact, refused=refused)
             return self._engines.engine(package, choice.backend, artifact)
         suffix = getattr(choice.backend, 'prebuilt_suffix', '')
         if not suffix:

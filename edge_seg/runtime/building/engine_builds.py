@@ -91,8 +91,16 @@ class EngineBuilds:
                 self.cache.trim(keep=entry)
         return entry
 
-    def published(self, package: ModelPackage, backend: EngineBuilding, engine: Path) -> Path:
+    def published(
+        self, package: ModelPackage, backend: EngineBuilding, engine: Path, *, refused: str = ''
+    ) -> Path:
         """Give the engine that a model came with, or one as asked for when it is another.
+
+        Args:
+            package: the model.
+            backend: what builds and loads it.
+            engine: came with the model.
+            refused: why the backend does not load it; '' when it was not tried.
 
         Raises:
             BackendUnavailable, CompileFailed, IncompatibleModel, StoreError: as ``engine``.
@@ -101,7 +109,8 @@ class EngineBuilds:
         if network is None:
             return engine
         source = package.path_of(network.main)
-        mismatch = backend.mismatch(engine, source, self.options.for_backend(backend.name))
+        options = self.options.for_backend(backend.name)
+        mismatch = refused or backend.mismatch(engine, source, options)
         if not mismatch:
             return engine
         logger.info('the engine that %s came with is passed over: %s', package.identity, mismatch)

@@ -258,23 +258,31 @@ class CandidateFactory:
         backend, spec = prepared.choice.backend, prepared.package.manifest.spec
         options = self._options.compile.for_backend(backend.name)
         artifact = prepared.package.artifact_for([prepared.choice.artifact_format])
-        try:
-            return backend.compile_model(prepared.file, spec, options)
-        except PrebuiltUnusable as failure:
-            if self._builder is None or prepared.file == artifact:
-                raise
-            # A damaged or outdated cache entry is no fault of the model: build it once more. Any
-            # other refusal, as for want of memory, would only be met again after minutes.
-            self._builder.discard(prepared.file, str(failure))
-            again = self._rebuilt(prepared, failure)
-        return backend.compile_model(again, spec, options)
+        file, rebuilt = prepared.file, False
+        while True:
+            try:
+                return backend.compile_model(file, spec, options)
+            except PrebuiltUnusable as failure:
+                if self._builder is None or rebuilt:
+                    raise
+                if file != artifact:
+                    # A damaged or outdated cache entry is no fault of the model: build it once
+                    # more. Any other refusal, as for want of memory, would only be met again
+                    # after minutes.
+                    self._builder.discard(file, str(failure))
+                    rebuilt = True
+                file = self._in_place_of(artifact, prepared, failure)
 
-    def _rebuilt(self, prepared: Prepared, failure: PrebuiltUnusable) -> Path:
+    def _in_place_of(self, artifact: Path, prepared: Prepared, failure: PrebuiltUnusable) -> Path:
+        """Give what is loaded after a refusal: never again the file that the model came with."""
         assert self._builder is not None
         try:
-            return self._builder.prebuilt(prepared.package, prepared.choice)
+            other = self._builder.prebuilt(prepared.package, prepared.choice, refused=str(failure))
         except NotBuilt as missing:
             raise NotBuilt(failure.met, remedy=missing.remedy) from failure
+        if other == artifact:
+            raise failure
+        return other
 
 
 @contextmanager

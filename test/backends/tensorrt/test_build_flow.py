@@ -23,6 +23,7 @@ from edge_seg.runtime.building.builder import Builder
 from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions
 from edge_seg.runtime.parameters.settings import SegmentationSettings
 from fake_machine import FakeMachine, ORIN
+from fake_plan import plan_header
 from kernel_on_host import fake_nvcc
 import onnx
 import psutil
@@ -320,15 +321,7 @@ def test_another_machine_builds_its_own_engine_from_the_network_beside_it(
 ) -> None:
     folder = published_engine(node)
     record = folder / 'tiny.plan.json'
-    record.write_text(record.read_text().replace('"Orin"', '"Nano"'))
-    manifest = folder / MANIFEST_NAME
-    text = record.read_bytes()
-    (old,) = (
-        file
-        for file in node.store.resolve('tiny@2').manifest.files()
-        if file.path == 'tiny.plan.json'
-    )
-    manifest.write_text(manifest.read_text().replace(old.sha256, hashlib.sha256(text).hexdigest()))
+    republish(record, record.read_bytes().replace(b'"Orin"', b'"Nano"'))
     with pytest.raises(ModelRejected, match='edge_seg model build-engine tiny@2'):
         node.load('tiny@2')
     assert node.load('tiny@2', mode='on_demand')
@@ -374,36 +367,89 @@ def test_a_precision_that_a_published_engine_lacks_is_built(
 
 def test_a_published_engine_of_another_network_is_passed_over(node: Node) -> None:
     folder = published_engine(node)
-    manifest, network = folder / MANIFEST_NAME, folder / 'net.onnx'
+    network = folder / 'net.onnx'
     proto = onnx.load(network)
-    old = hashlib.sha256(network.read_bytes()).hexdigest()
     proto.graph.name = '?' * len(proto.graph.name)
-    network.write_bytes(proto.SerializeToString())
-    new = hashlib.sha256(network.read_bytes()).hexdigest()
-    manifest.write_text(manifest.read_text().replace(old, new))
+    republish(network, proto.SerializeToString())
     with pytest.raises(ModelRejected, match=r'built from another network than net\.onnx'):
         node.load('tiny@2')
 
 
-def test_a_published_engine_without_a_record_serves_unless_more_is_asked_for(node: Node) -> None:
+def publish_bare(node: Node, version: str, engine: bytes, *, with_network: bool = True) -> None:
+    """Publish an engine without a record, as from trtexec."""
     package = node.store.resolve('tiny@1')
-    (entry,) = node.entries
-    folder = publish_engine(node.store, package, entry, '2').path
-    bare = folder.parents[2] / 'bare'
+    bare = node.root.parent / f'bare {version}'
     bare.mkdir()
     manifest = package.manifest
-    (bare / 'net.onnx').write_bytes((folder / 'net.onnx').read_bytes())
-    (bare / 'tiny.plan').write_bytes(entry.read_bytes())
-    digest = hashlib.sha256(entry.read_bytes()).hexdigest()
-    file = ArtifactFile('tiny.plan', digest, entry.stat().st_size)
-    engine = Artifact(ArtifactFormat.TENSORRT_ENGINE, (file,))
-    spec = replace(manifest.spec, version='3')
-    made = replace(manifest, spec=spec, artifacts=(*manifest.artifacts, engine))
+    (bare / 'tiny.plan').write_bytes(engine)
+    file = ArtifactFile('tiny.plan', hashlib.sha256(engine).hexdigest(), len(engine))
+    artifacts = [Artifact(ArtifactFormat.TENSORRT_ENGINE, (file,))]
+    if with_network:
+        (bare / 'net.onnx').write_bytes((package.path / 'net.onnx').read_bytes())
+        artifacts = [*manifest.artifacts, *artifacts]
+    spec = replace(manifest.spec, version=version)
+    made = replace(manifest, spec=spec, artifacts=tuple(artifacts))
     (bare / MANIFEST_NAME).write_bytes(dump_manifest(made))
     node.store.publish(bare)
-    assert node.load('tiny@3') == 'fp32'
+
+
+def test_a_published_engine_without_a_record_does_not_serve_beside_a_network(node: Node) -> None:
+    (entry,) = node.entries
+    publish_bare(node, '3', entry.read_bytes())
     with pytest.raises(ModelRejected, match=r'tiny\.plan has no record of what it was built for'):
-        node.load('tiny@3', wanted=CompileOptions(precision='fp32'))
+        node.load('tiny@3')
+    assert node.load('tiny@3', mode='on_demand') == 'fp32'
+    assert 'building' in node.builds
+    assert node.load('tiny@3') == 'fp32'
+
+
+def test_a_published_engine_with_a_damaged_record_does_not_stand_in_the_way(node: Node) -> None:
+    folder = published_engine(node)
+    republish(folder / 'tiny.plan.json', b'{"key": {}}')
+    with pytest.raises(ModelRejected, match=r'tiny\.plan\.json is damaged') as caught:
+        node.load('tiny@2')
+    assert 'run once: edge_seg model build-engine tiny@2' in str(caught.value)
+    assert node.load('tiny@2', mode='on_demand')
+    assert node.load('tiny@2')
+
+
+def test_a_published_engine_that_tensorrt_refuses_does_not_stand_in_the_way(
+    node: Node, machine: FakeMachine
+) -> None:
+    folder = published_engine(node)
+    engine, record = folder / 'tiny.plan', folder / 'tiny.plan.json'
+    old = hashlib.sha256(engine.read_bytes()).hexdigest()
+    blob = plan_header('9.9.9') + engine.read_bytes()[28:]
+    republish(engine, blob)
+    new = hashlib.sha256(blob).hexdigest()
+    republish(record, record.read_text().replace(old, new).encode())
+    with pytest.raises(ModelRejected, match=r'was built by TensorRT 9\.9\.9, here is') as caught:
+        node.load('tiny@2')
+    assert 'run once: edge_seg model build-engine tiny@2' in str(caught.value)
+    assert node.load('tiny@2', mode='on_demand')
+    assert 'building' in node.builds
+    assert node.load('tiny@2')  # the one built here; the other is refused first, every time
+
+
+def test_an_engine_in_place_of_a_published_one_is_built_again_once(
+    node: Node, machine: FakeMachine
+) -> None:
+    published_engine(node)
+    machine.gpu.fail_always = {'deserialize_cuda_engine'}
+    with pytest.raises(ModelRejected, match='cannot be loaded'):
+        node.load('tiny@2', mode='on_demand')
+    assert node.builds.count('reading the network') == 2
+    machine.gpu.fail_always = set()
+    assert node.load('tiny@2')
+
+
+def republish(file: Path, content: bytes) -> None:
+    """Change a published file and its digest; of JSON the length is kept by blanks."""
+    old = file.read_bytes()
+    manifest = file.with_name(MANIFEST_NAME)
+    file.write_bytes(content.ljust(len(old)))
+    before, after = (hashlib.sha256(each).hexdigest() for each in (old, file.read_bytes()))
+    manifest.write_text(manifest.read_text().replace(before, after))
 
 
 def test_a_killed_builder_is_a_refusal_and_the_next_one_works(

@@ -13,7 +13,7 @@ from edge_seg.backends.tensorrt.files.key import built_for, read_record
 from edge_seg.backends.tensorrt.library.device import this_device
 from edge_seg.backends.tensorrt.library.sdk import load_sdk
 from edge_seg.core.values import ModelSpec
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import CompileFailed, PrebuiltUnusable
 
 
 class BuildsEngines:
@@ -76,13 +76,15 @@ class BuildsEngines:
     def mismatch(self, engine: Path, artifact: Path, options: CompileOptions) -> str:
         """Say by its record why an engine is not what is asked for; see ``EngineBuilding``.
 
-        Without a record nothing can be told: it is taken when no setting asks for more.
+        One without a record was compared with nothing, so it is none.
         """
         wanted = build_options(options)
-        record = read_record(engine)
+        try:
+            record = read_record(engine)
+        except PrebuiltUnusable as damaged:
+            return damaged.met
         if record is None:
-            silent = f'{engine.name} has no record of what it was built for'
-            return '' if wanted.names_nothing else silent
+            return f'{engine.name} has no record of what it was built for'
         here = built_for(this_device(options.device), load_sdk().version)
         problem = record.key.machine.difference(here) or wanted.unmet_by(record.key)
         if problem:

@@ -43,11 +43,6 @@ class BuildOptions:
     timing_cache: Path | None = None
     cuda: CudaLayer = 'auto'
 
-    @property
-    def names_nothing(self) -> bool:
-        """Whether all that changes an engine is left at its default."""
-        return replace(self, timing_cache=None, cuda='auto') == BuildOptions()
-
     def unmet_by(self, key: EngineKey) -> str:
         """Say which settings an engine with this key does not meet; '' for none.
 
