@@ -1,14 +1,39 @@
 """A process that starts after a kill does not take the place of the dead one."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, ExitStack
 import fcntl
 import os
 from pathlib import Path
 import socket
+import subprocess
+import sys
+import threading
+import time
 
 from edge_seg.ros import dead_ports
-from edge_seg.ros.dead_ports import clear_of_the_dead
+from edge_seg.ros.dead_ports import clear_of_the_dead, KEPT, REST_S
 import pytest
 
+LIMIT_S = 60.0
+PLACES = 40
+TALKER = """
+import os
+import rclpy
+from edge_seg.ros.dead_ports import clear_of_the_dead
+from std_msgs.msg import UInt32
+
+rclpy.init()
+with clear_of_the_dead():
+    node = rclpy.create_node('talker')
+own = UInt32(data=os.getpid())
+hear = lambda message: message == own or print('heard', flush=True)
+node.create_subscription(UInt32, 'talk', hear, 10)
+talk = node.create_publisher(UInt32, 'talk', 10)
+node.create_timer(0.02, lambda: talk.publish(own))
+print('there', flush=True)
+rclpy.spin(node)
+"""
 LOWEST = 40
 """Port numbers of this domain lie below those that the system gives away (from 32768)."""
 
@@ -43,6 +68,35 @@ def leave_port(folder: Path, port: int, name: str = 'fastdds') -> Path:
     return lock
 
 
+@contextmanager
+def talker(line_to_await: str) -> Iterator['subprocess.Popen[str]']:
+    """Run a node that talks to its like; gives its process once it has said so much."""
+    process = subprocess.Popen([sys.executable, '-c', TALKER], stdout=subprocess.PIPE, text=True)
+    with process:
+        try:
+            assert process.stdout is not None
+            assert line_to_await in (line.strip() for line in process.stdout)
+            yield process
+        finally:
+            process.kill()
+
+
+def lock_of(process: 'subprocess.Popen[str]', domain: int) -> Path:
+    """Give the file that says that the reader of the process's port lives."""
+    ports = range(discovery_port(domain, 0), discovery_port(domain, PLACES))
+    locks = {dead_ports.FOLDER / name.format(port) for name in dead_ports.LOCKS for port in ports}
+    opened = {link.readlink() for link in Path(f'/proc/{process.pid}/fd').iterdir()}
+    (lock,) = locks & opened
+    return lock
+
+
+def await_condition(condition: Callable[[], bool], what: str) -> None:
+    end_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end_s, f'waited {LIMIT_S} s for {what}'
+        threading.Event().wait(0.02)
+
+
 @pytest.fixture(autouse=True)
 def _fast_dds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
@@ -58,24 +112,62 @@ def test_the_number_of_a_killed_process_stays_taken_for_a_moment(
     dead, living = discovery_port(domain, 0), discovery_port(domain, 1)
     leave_port(tmp_path, dead, name)
     leave_port(tmp_path, dead + 1, name)
+    left = set(tmp_path.iterdir())
 
     with clear_of_the_dead(domain, folder=tmp_path):
         assert not is_free(dead)
         assert is_free(living)
 
     assert is_free(dead)
-    assert len(list(tmp_path.iterdir())) == 6, 'somebody may have these open'
+    assert left <= set(tmp_path.iterdir()), 'somebody may have these open'
 
 
-def test_of_many_dead_the_oldest_gives_its_number_away(tmp_path: Path) -> None:
-    domain = free_domain(places=9)
-    ports = [discovery_port(domain, participant) for participant in range(9)]
-    for age, port in enumerate(ports):
-        os.utime(leave_port(tmp_path, port), (1000.0 - age, 1000.0 - age))
+def test_the_number_rests_when_the_others_have_cleared_the_dead_away(tmp_path: Path) -> None:
+    domain = free_domain()
+    port = discovery_port(domain, 0)
+    with clear_of_the_dead(domain, folder=tmp_path):
+        reader = leave_port(tmp_path, port + 1).open('rb')
+        fcntl.flock(reader, fcntl.LOCK_EX)
+    with clear_of_the_dead(domain, folder=tmp_path):
+        assert is_free(port), 'its reader lives'
 
-    for expected in (ports[-1], ports[-2]):
+    reader.close()
+    for path in tmp_path.glob('*fastdds*'):
+        path.unlink()
+
+    for _ in range(2):
         with clear_of_the_dead(domain, folder=tmp_path):
-            assert [port for port in ports if is_free(port)] == [expected]
+            assert not is_free(port)
+
+
+def test_the_number_is_given_back_when_the_others_have_forgotten_the_dead(tmp_path: Path) -> None:
+    domain = free_domain()
+    port = discovery_port(domain, 0)
+    lock = leave_port(tmp_path, port)
+    with clear_of_the_dead(domain, folder=tmp_path):
+        assert not is_free(port)
+    (note,) = tmp_path.glob('edge_seg_*')
+    long_ago_s = note.stat().st_mtime - REST_S - 1.0
+    os.utime(note, (long_ago_s, long_ago_s))
+
+    with clear_of_the_dead(domain, folder=tmp_path):
+        assert not is_free(port), 'the others have not found out yet'
+    lock.unlink()
+    with clear_of_the_dead(domain, folder=tmp_path):
+        assert is_free(port)
+    assert not note.exists(), 'notes must not pile up'
+
+
+def test_of_very_many_dead_the_first_give_their_numbers_away(tmp_path: Path) -> None:
+    domain = free_domain(places=KEPT + 2)
+    ports = [discovery_port(domain, participant) for participant in range(KEPT + 2)]
+    for port in ports:
+        leave_port(tmp_path, port)
+        with clear_of_the_dead(domain, folder=tmp_path):
+            pass
+
+    with clear_of_the_dead(domain, folder=tmp_path):
+        assert [port for port in ports if is_free(port)] == ports[:2]
 
 
 def test_a_process_that_lives_keeps_its_ports(tmp_path: Path) -> None:
@@ -84,10 +176,12 @@ def test_a_process_that_lives_keeps_its_ports(tmp_path: Path) -> None:
     with leave_port(tmp_path, port).open('rb') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
+        left = set(tmp_path.iterdir())
+
         with clear_of_the_dead(domain, folder=tmp_path):
             assert is_free(port)
 
-    assert len(list(tmp_path.iterdir())) == 3
+    assert left <= set(tmp_path.iterdir())
 
 
 def test_ports_that_nobody_has_read_yet_and_those_of_other_domains_are_left_alone(
@@ -109,11 +203,12 @@ def test_a_number_that_somebody_has_taken_again_is_his(tmp_path: Path) -> None:
     leave_port(tmp_path, port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as successor:
         successor.bind(('', port))
+        left = set(tmp_path.iterdir())
 
         with clear_of_the_dead(domain, folder=tmp_path):
             pass
 
-    assert len(list(tmp_path.iterdir())) == 3
+    assert left <= set(tmp_path.iterdir())
 
 
 def test_other_middlewares_are_not_helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,3 +232,20 @@ def test_two_processes_that_look_at_the_same_moment_both_see_the_dead(tmp_path: 
 
         with clear_of_the_dead(domain, folder=tmp_path):
             assert not is_free(port)
+
+
+def test_a_process_does_not_get_the_place_of_one_that_was_killed_and_cleared_away(
+    ros_domain_id: int,
+) -> None:
+    """With real processes, one of which goes on sending to the dead."""
+    with ExitStack() as ended:
+        ended.enter_context(talker('there'))
+        dead = ended.enter_context(talker('heard'))
+        lock = lock_of(dead, ros_domain_id)
+        dead.kill()
+        dead.wait()
+        await_condition(lambda: not lock.exists(), 'the dead to be cleared away')
+
+        successor = ended.enter_context(talker('heard'))
+
+        assert lock_of(successor, ros_domain_id) != lock
