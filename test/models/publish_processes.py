@@ -4,6 +4,7 @@ Arguments: 'killed' or 'race', the folder of a model, an empty folder to work in
 """
 
 from collections.abc import Callable
+from functools import partial
 import json
 import os
 from pathlib import Path
@@ -53,20 +54,23 @@ def killed_at(step: int, work: Callable[[], object]) -> int:
     return 0
 
 
-def killed(folder: Path, root: Path) -> list[dict[str, Any]]:
-    """Publish into a new store for each step until one publisher gets through."""
+def killed_at_each_step(work: Callable[[ModelStore], object], root: Path) -> list[dict[str, Any]]:
+    """Work on a new store for each step until one process gets through."""
     results = []
-    for step in range(200):
+    for step in range(300):
         store = ModelStore(root / str(step))
-        pid = in_child(
-            lambda s=step, st=store: killed_at(s, lambda: st.publish(folder))  # type: ignore[misc]
-        )
+        pid = in_child(partial(killed_at, step, partial(work, store)))
         _, status = os.waitpid(pid, 0)
         results.append({'store': str(store.root), 'signal': os.WTERMSIG(status)})
         if os.WIFEXITED(status):
             results[-1]['exit'] = os.WEXITSTATUS(status)
             break
     return results
+
+
+def killed(folder: Path, root: Path) -> list[dict[str, Any]]:
+    """Publish into one store after the other."""
+    return killed_at_each_step(lambda store: store.publish(folder), root)
 
 
 def race(folder: Path, root: Path) -> list[int]:
