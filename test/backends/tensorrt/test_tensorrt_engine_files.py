@@ -4,6 +4,7 @@ from collections.abc import Callable
 import contextlib
 from dataclasses import fields, replace
 import hashlib
+import json
 import os
 from pathlib import Path
 import sys
@@ -21,7 +22,7 @@ from edge_seg.backends.tensorrt.files.key import (
     record_path,
 )
 from edge_seg.backends.tensorrt.library.version import parse_version, TensorRtVersion
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import CompileFailed, PrebuiltUnusable
 from fake_machine import FakeMachine
 from fake_plan import plan_header, plan_of
 from hypothesis import given
@@ -215,11 +216,47 @@ def test_a_record_is_read_and_must_describe_the_file(engine: Path) -> None:
         read_engine(engine)
 
 
-@pytest.mark.parametrize('text', ['', '{', '[]', '{"key": 1}', '{"key": {}, "plan_sha256": ""}'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        *['', '{', '[]', '{"key": 1}', '{"key": {}, "plan_sha256": ""}'],
+        pytest.param('[' * 500_000, id='nested'),
+    ],
+)
 def test_a_damaged_record_is_an_error_and_no_missing_one(engine: Path, text: str) -> None:
     record_path(engine).write_text(text, 'utf-8')
     with pytest.raises(CompileFailed, match='is damaged'):
         read_record(engine)
+
+
+LEAVES = [
+    *[(field.name,) for field in fields(EngineRecord)],
+    *[('key', field.name) for field in fields(EngineKey)],
+    *[('key', 'machine', field.name) for field in fields(BuiltFor)],
+]
+
+
+@pytest.mark.parametrize('wrong', [None, 12.6, True, [1], {'x': 'y'}], ids=repr)
+@pytest.mark.parametrize('leaf', LEAVES, ids='.'.join)
+def test_a_record_with_another_type_of_value_is_damaged(
+    engine: Path, leaf: tuple[str, ...], wrong: object
+) -> None:
+    record_beside(engine)
+    content = json.loads(record_path(engine).read_text('utf-8'))
+    holder = content
+    for name in leaf[:-1]:
+        holder = holder[name]
+    holder[leaf[-1]] = wrong
+    record_path(engine).write_text(json.dumps(content), 'utf-8')
+    with pytest.raises(PrebuiltUnusable, match=r'net\.plan\.json is damaged'):
+        read_engine(engine)
+
+
+@pytest.mark.parametrize(('name', 'wrong'), [('cuda', 12), ('sm_count', '16'), ('device', 7)])
+def test_a_number_is_no_text_in_a_record(engine: Path, name: str, wrong: object) -> None:
+    record_beside(engine, replace(KEY, machine=replace(KEY.machine, **{name: wrong})))
+    with pytest.raises(PrebuiltUnusable, match=f'{name} is {wrong!r}'):
+        read_engine(engine)
 
 
 def test_an_unreadable_record_is_an_error(engine: Path) -> None:

@@ -1,6 +1,6 @@
 """What an engine was built from and for: its cache key, and the record kept beside it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 import hashlib
 import json
 from pathlib import Path
@@ -122,13 +122,26 @@ class EngineRecord:
         Raises:
             ValueError, KeyError, TypeError: it is something else.
         """
-        fields: dict[str, Any] = json.loads(text)
-        key = dict(fields['key'])
+        found: dict[str, Any] = json.loads(text)
+        key = dict(found['key'])
         machine = BuiltFor(**key.pop('machine'))
         for name in ('profiles', 'compatibility'):
+            if not isinstance(key[name], list) or not all(isinstance(x, str) for x in key[name]):
+                raise TypeError(f'{name} is {key[name]!r}')
             key[name] = tuple(key[name])
         made = EngineKey(machine=machine, **key)
-        return cls(made, str(fields['plan_sha256']), str(fields['request']))
+        record = cls(made, found['plan_sha256'], found['request'])
+        for part in (record, made, machine):
+            _check_types(part)
+        return record
+
+
+def _check_types(part: BuiltFor | EngineKey | EngineRecord) -> None:
+    """Refuse numbers in place of text and the reverse, which Python takes and trips over later."""
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if field.type in (str, int) and type(value) is not field.type:
+            raise TypeError(f'{field.name} is {value!r}')
 
 
 def record_path(engine: Path) -> Path:
@@ -150,7 +163,7 @@ def read_record(engine: Path) -> EngineRecord | None:
         return None
     try:
         return EngineRecord.from_json(text.decode())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PrebuiltUnusable(
             f'{path.name} is damaged ({error})', remedy=f'rebuild {engine.name}'
         ) from error
