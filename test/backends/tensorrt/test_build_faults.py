@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 import enum
+import os
 from pathlib import Path
+import tracemalloc
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.building.ahead import BuildsEngines
 from edge_seg.backends.tensorrt.building.network import read_network
 from edge_seg.backends.tensorrt.cuda.driver import DriverRefused
 from edge_seg.backends.tensorrt.files.key import record_path
-from edge_seg.errors import BackendUnavailable, CompileFailed
+from edge_seg.errors import BackendUnavailable, CompileFailed, PrebuiltUnusable
 import fake_builder
 from fake_builder import save_proto, use_builder
 from fake_machine import FakeMachine, ORIN
@@ -169,8 +171,24 @@ def test_an_engine_is_known_by_its_record(building: FakeMachine) -> None:
     said = 'net.plan was built for GPU Orin, here is Xavier'
     assert builder.mismatch(engine, network, wanted) == said
     record_path(engine).unlink()
-    assert builder.mismatch(engine, network, wanted) == ''
+    assert 'has no record' in builder.mismatch(engine, network, wanted)
     assert 'has no record' in builder.entry_problem(engine, parts)
+
+
+def test_a_large_engine_is_read_once_and_only_to_be_loaded(building: FakeMachine) -> None:
+    engine, builder = building.folder / 'net.plan', BuildsEngines()
+    building.folder.chmod(0o700)
+    build(building)
+    parts = builder.build_key_parts(building.folder / 'net.onnx', MODEL.spec, CompileOptions())
+    os.truncate(engine, 64 << 20)
+    tracemalloc.start()
+    try:
+        assert builder.entry_problem(engine, parts) == ''
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(PrebuiltUnusable, match='is not the engine that'):
+        building.backend.compile_model(engine, MODEL.spec, CompileOptions())
 
 
 def test_a_network_of_two_types_stays_one(building: FakeMachine) -> None:

@@ -8,7 +8,7 @@ from edge_seg.backends.tensorrt.building.engine import build_engine
 from edge_seg.backends.tensorrt.building.network import read_network
 from edge_seg.backends.tensorrt.building.options import build_options, command_line
 from edge_seg.backends.tensorrt.building.plan import BuildPlan, plan_build
-from edge_seg.backends.tensorrt.files.engine import read_engine
+from edge_seg.backends.tensorrt.files.engine import read_known
 from edge_seg.backends.tensorrt.files.key import built_for, read_record
 from edge_seg.backends.tensorrt.library.device import this_device
 from edge_seg.backends.tensorrt.library.sdk import load_sdk
@@ -62,9 +62,12 @@ class BuildsEngines:
         return (self.build_plan(artifact, spec, options).key.digest(),)
 
     def entry_problem(self, engine: Path, parts: tuple[str, ...]) -> str:
-        """Say why an engine is not the one of these key parts; '' when it is, by its record."""
+        """Say why an engine is not the one of these key parts; '' when it is, by its record.
+
+        A damaged one is found when it is loaded; see ``read_known``.
+        """
         try:
-            record = read_engine(engine).record
+            record = read_known(engine)
         except CompileFailed as failure:
             return str(failure)
         if record is None:

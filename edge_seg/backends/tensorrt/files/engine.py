@@ -5,7 +5,7 @@ import hashlib
 import logging
 from pathlib import Path
 
-from edge_seg.backends.tensorrt.files.header import PlanHeader, read_plan_header
+from edge_seg.backends.tensorrt.files.header import HEADER_BYTES, PlanHeader, read_plan_header
 from edge_seg.backends.tensorrt.files.key import BuiltFor, EngineRecord, read_record
 from edge_seg.backends.tensorrt.files.trusted import read_trusted
 from edge_seg.errors import CompileFailed, PrebuiltUnusable
@@ -40,10 +40,7 @@ def read_engine(path: Path) -> EngineFile:
             describes.
         CompileFailed: others can write it or its record, or could have exchanged them.
     """
-    try:
-        blob = read_trusted(path)
-    except FileNotFoundError as error:
-        raise PrebuiltUnusable(f'{path} cannot be read: {error.strerror}') from error
+    blob = _read(path)
     header = read_plan_header(blob, path.name)
     record = read_record(path)
     if record is not None and hashlib.sha256(blob).hexdigest() != record.plan_sha256:
@@ -52,6 +49,26 @@ def read_engine(path: Path) -> EngineFile:
             remedy='rebuild it; it was changed or only half copied',
         )
     return EngineFile(path.name, blob, header, record)
+
+
+def read_known(path: Path) -> EngineRecord | None:
+    """Read what an engine was built for, without reading it to its end; None without a record.
+
+    Whether it is the file that its record describes shows when it is loaded, on the very bytes
+    that TensorRT is given: an engine is hundreds of megabytes, and once is enough.
+
+    Raises:
+        PrebuiltUnusable, CompileFailed: as ``read_engine``, but for that.
+    """
+    read_plan_header(_read(path, limit=HEADER_BYTES), path.name)
+    return read_record(path)
+
+
+def _read(path: Path, *, limit: int = -1) -> bytes:
+    try:
+        return read_trusted(path, limit=limit)
+    except FileNotFoundError as error:
+        raise PrebuiltUnusable(f'{path} cannot be read: {error.strerror}') from error
 
 
 def check_machine(engine: EngineFile, here: BuiltFor, *, remedy: str) -> None:
