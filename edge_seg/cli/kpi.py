@@ -1,6 +1,6 @@
 """``edge_seg kpi``: list, compare and export the runs that were measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 import json
 from pathlib import Path
@@ -34,6 +34,11 @@ NAMES = {
     'size_bytes': 'size',
     'energy_j': 'energy/frame',
 }
+COLUMNS = (
+    'RUN', 'TIME (UTC)', 'KIND', 'MODEL', 'BACKEND', 'PRECISION', 'MIOU', 'P50', 'P95', 'SIZE',
+    'ENERGY', 'DEVICE',
+)  # fmt: skip
+DEVICE = COLUMNS.index('DEVICE')
 Command = Callable[..., Any]
 
 
@@ -90,8 +95,7 @@ def list_runs(path: Path | None, wanted: Wanted, last: int, as_json: bool) -> No
     if not rows:
         click.echo(f'{database_to_read(path)}: no such runs')
         return
-    columns = ['NUMBER', 'TIME', 'KIND', 'MODEL', 'BACKEND', 'PRECISION', 'MIOU', 'P50', 'P95']
-    show_table([*columns, 'SIZE', 'ENERGY', 'DEVICE'], [_row(row) for row in rows])
+    _show_known(COLUMNS, [_row(row) for row in rows])
 
 
 @click.command()
@@ -165,6 +169,19 @@ def export(path: Path | None, wanted: Wanted, form: str, output: Path | None) ->
     click.echo(f'{output}: {len(rows)} runs', err=True)
 
 
+def _show_known(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Show the columns in which anything is known; a device that all have is named once."""
+    known = [number for number, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {'-'}]
+    devices = {row[DEVICE] for row in rows}
+    if len(devices) == 1:
+        known = [number for number in known if number != DEVICE]
+    show_table(
+        [columns[number] for number in known], [[row[number] for number in known] for row in rows]
+    )
+    if len(devices) == 1 and devices != {'-'}:
+        click.echo(f'all on {devices.pop()}')
+
+
 def _row(row: KpiRow) -> list[str]:
     run = row.run
     return [
@@ -188,6 +205,8 @@ def _figure(pair: FigurePair) -> list[str]:
     if pair.difference is not None:
         sign = '+' if pair.difference > 0 else ''
         difference = sign + _shown(pair.name, pair.difference)
+        if pair.name == 'miou':
+            difference = f'{sign}{100 * pair.difference:.2f} points'
     if pair.ratio is not None:
         ratio = f'{pair.ratio:.3f}'
     return [
@@ -205,5 +224,5 @@ def _shown(name: str, value: float | None) -> str:
     if name == 'size_bytes':
         return ('-' if value < 0 else '') + in_bytes(abs(int(value)))
     if name == 'miou':
-        return f'{value:.4f}'
+        return f'{value:.2%}'
     return f'{value:.3g} {UNITS[name]}'

@@ -14,8 +14,11 @@ from edge_seg.models.store import default_store_root, ModelStore
 
 Function = TypeVar('Function', bound=Callable[..., Any])
 STORE_HELP = 'Model store; default: $EDGE_SEG_STORE, else ~/.local/share/edge_seg/models.'
+GAP = 2
 NOT_A_TERMINAL_COLUMNS = 10_000
 """No line is folded in a pipe."""
+NEVER_FOLDED = 16
+"""Characters of a cell that stay on one line, even if the whole line gets too long by that."""
 
 
 def store_option(function: Function) -> Function:
@@ -48,18 +51,24 @@ def show_json(document: object) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headings, aligned; folded to the terminal, never folded in a pipe."""
+    """Print rows under headings, aligned; long cells are folded on a terminal, never in a pipe."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style='bold')
-    for column in columns:
-        table.add_column(column, overflow='fold')
+    least = []
+    for number, heading in enumerate(columns):
+        longest = max(len(cell) for cell in (heading, *(row[number] for row in rows)))
+        least.append(min(NEVER_FOLDED, longest))
+        table.add_column(heading, overflow='fold', min_width=least[-1])
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # Text: names are no markup
-    width = None if sys.stdout.isatty() else NOT_A_TERMINAL_COLUMNS
-    Console(width=width, highlight=False).print(table)
+    console = Console(highlight=False)
+    console.width = max(console.width, sum(least) + GAP * (len(least) - 1))
+    if not sys.stdout.isatty():
+        console.width = NOT_A_TERMINAL_COLUMNS
+    console.print(table)
 
 
 def show_pairs(pairs: Sequence[tuple[str, str]]) -> None:

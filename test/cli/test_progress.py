@@ -57,6 +57,7 @@ def test_a_terminal_sees_how_far_a_command_is_and_stdout_is_json(
         assert result.code == 0, screen
         assert json.loads(result.out)
         assert bar in screen
+        assert '0 of 0' not in screen
         assert '\x1b[2K' in screen  # the bar goes away again
 
 

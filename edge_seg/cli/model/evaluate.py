@@ -72,6 +72,7 @@ def kpi_run(result: EvaluationResult) -> KpiRun:
 
 
 def _show(result: EvaluationResult) -> None:
+    total = result.total
     against = 'label maps' if result.truth == 'labels' else f'the masks of {result.truth}'
     show_pairs(
         [
@@ -80,7 +81,7 @@ def _show(result: EvaluationResult) -> None:
             ('against', against),
             ('mIoU', in_percent(result.miou)),
             ('pixel accuracy', in_percent(result.pixel_accuracy)),
-            ('latency', f'{result.total.p50_ms:.1f} ms median, {result.total.p95_ms:.1f} ms 95 %'),
+            ('latency', f'{total.p50_ms:.1f} ms median, 95 % within {total.p95_ms:.1f} ms'),
         ]
     )
     click.echo()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import sys
 from typing import Literal
 
+from edge_seg.cli.view import in_bytes
 from edge_seg.models.package import Progress
 
 OnStep = Callable[[str, int, int], None]
@@ -25,23 +26,23 @@ def step_bar(
         yield None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
-    count = DownloadColumn() if counted == 'bytes' else MofNCompleteColumn()
-    columns = TextColumn('{task.description}'), BarColumn(), count, TimeElapsedColumn()
+    words = in_bytes if counted == 'bytes' else str
+    columns = TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[amount]}')
     # This stream, not whatever stands for stderr later: tools are kept quiet meanwhile.
-    with Bars(*columns, console=Console(file=sys.stderr), transient=True) as bars:
-        task = bars.add_task(what, total=None)
+    console = Console(file=sys.stderr)
+    with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+        task = bars.add_task(what, total=None, amount='')
 
         def move(step: str, done: int, total: int) -> None:
-            bars.update(task, description=step or what, completed=done, total=total or None)
+            amount = words(done) if done else ''
+            if total:
+                amount = f'{words(done)} of {words(total)}'
+            bars.update(
+                task, description=step or what, completed=done, total=total or None, amount=amount
+            )
 
         yield move
 

@@ -138,7 +138,7 @@ class PictureFrames:
     @property
     def description(self) -> str:
         """The folder."""
-        return f'{len(self.pictures)} pictures of {self.folder}'
+        return f'pictures of {self.folder}'
 
     @property
     def total(self) -> int:
@@ -176,7 +176,7 @@ class StreamFrames:
     def description(self) -> str:
         """The file."""
         topic = f' {self.topic}' if self.topic else ''
-        return f'{len(self.numbers)} frames of {self.uri}{topic}'
+        return f'frames of {self.uri}{topic}'
 
     @property
     def total(self) -> int:

@@ -140,6 +140,7 @@ def find_run(rows: Sequence[KpiRow], which: str) -> KpiRow:
     raise ModelNotFound(
         f'no run of {which!r} is recorded',
         expected=f'a number of edge_seg kpi list, or one of {", ".join(known)}' if known else '',
+        remedy='' if which.isdecimal() else f'run edge_seg model evaluate {which}',
     )
 
 

@@ -48,11 +48,27 @@ def recorded(run: Run) -> None:
 def test_runs_are_listed(run: Run) -> None:
     code, out, _ = run('list')
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ['NUMBER', '1', '2', '3']
-    assert '0.9000  8 ms  -    4.0 kB  -       CPU (Xeon)' in out
+    *lines, last = out.splitlines()
+    assert [line.split()[0] for line in lines] == ['RUN', '1', '2', '3']
+    # P95 and energy, which no run has, are left out; the device, which all have, comes last.
+    assert '90.00%  8 ms  4.0 kB\n' in out
+    assert last == 'all on CPU (Xeon)'
     assert 'latency' in out
     code, out, _ = run('list', '--kind', 'evaluate', '--last', 1, '--json')
     assert [each['model'] for each in json.loads(out)] == ['floor@2']
+    record(KpiRun(kind='evaluate', model='floor@2', device='GPU'))
+    out = run('list', '--kind', 'evaluate')[1]
+    assert [line.split()[-1] for line in out.splitlines()] == ['DEVICE', '(Xeon)', '(Xeon)', 'GPU']
+
+
+@pytest.mark.usefixtures('recorded')
+def test_a_difference_of_accuracy_is_in_points(run: Run) -> None:
+    _, out, _ = run('compare', 'floor@1', 'floor@2')
+    (line,) = (line.split() for line in out.splitlines() if line.startswith('mIoU'))
+    assert line == ['mIoU', '90.00%', '89.90%', '-0.10', 'points', '0.999']
+    code, _, err = run('compare', 'floor@1', 'floor@3')
+    assert code == 3
+    assert err.endswith('one of floor@1, floor@2; run edge_seg model evaluate floor@3\n')
 
 
 def test_a_database_that_is_not_there_has_no_runs(run: Run, tmp_path: Path) -> None:
