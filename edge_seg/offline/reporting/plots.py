@@ -31,7 +31,7 @@ LONG_NAME = 8
 """Categories of which one has more letters stand aslant."""
 BAR_NAME, CELL_NAME = 26, 16
 """Letters of a name beside a bar, beside a cell."""
-MARK_ROWS, MARK_ROW_PT = 4, 10
+MARK_ROW_PT = 9
 LOOK: dict[Any, Any] = {  # its versions type the names differently
     # Text stays text: smaller, sharp, and found by a search.
     'svg.fonttype': 'none',
@@ -107,7 +107,8 @@ def _figure(width_in: float, height_in: float, title: str) -> tuple['Figure', 'A
 
 
 def _chart(chart: Chart) -> 'Figure':
-    figure, axes = _figure(WIDTH_IN, HEIGHT_IN, chart.title)
+    marks_in = len(chart.marks) * MARK_ROW_PT / 72
+    figure, axes = _figure(WIDTH_IN, HEIGHT_IN + marks_in, chart.title)
     for index, series in enumerate(chart.series):
         _draw_series(axes, series, COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)])
     if chart.bound is not None:
@@ -120,8 +121,8 @@ def _chart(chart: Chart) -> 'Figure':
         axes.set_ylim(0.0, 1.05 * max(heights, default=0.0) or 1.0)
     if chart.categories:
         _name_categories(axes, chart.categories)
-    elif all(float(x).is_integer() for series in chart.series for x in series.x):
-        axes.locator_params(axis='x', integer=True)
+    else:
+        _count(axes, {x for series in chart.series for x in series.x})
     if len(chart.series) > 1 or chart.bound is not None:
         axes.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0))
     return figure
@@ -140,20 +141,28 @@ def _draw_series(axes: 'Axes', series: Series, color: str, marker: str) -> None:
 
 
 def _draw_marks(axes: 'Axes', marks: tuple[tuple[float, str], ...]) -> None:
-    """Draw lines with their texts above the axes, in rows, as some are close together."""
-    for index, (x, text) in enumerate(marks):
+    """Draw lines with their texts above the axes, as stairs: some are close together."""
+    for row, (x, text) in enumerate(reversed(marks)):
         axes.axvline(x, color='#999999', linestyle=':', linewidth=1.0)
         axes.annotate(
             _plain(text),
             (x, 1.0),
             xycoords=axes.get_xaxis_transform(),
-            xytext=(2, 2 + MARK_ROW_PT * (MARK_ROWS - 1 - index % MARK_ROWS)),
+            xytext=(2, 2 + MARK_ROW_PT * row),
             textcoords='offset points',
             color='#555555',
             fontsize='small',
         )
     if marks:
-        axes.set_title(axes.get_title(loc='left'), pad=8 + MARK_ROW_PT * MARK_ROWS)
+        axes.set_title(axes.get_title(loc='left'), pad=8 + MARK_ROW_PT * len(marks))
+
+
+def _count(axes: 'Axes', places: set[float]) -> None:
+    """Put no ticks between whole numbers, when all places are whole."""
+    if all(float(x).is_integer() for x in places):
+        axes.locator_params(axis='x', integer=True)
+        if len(places) == 1:
+            axes.set_xlim(min(places) - 1, max(places) + 1)
 
 
 def _name_categories(axes: 'Axes', names: tuple[str, ...]) -> None:
