@@ -15,6 +15,7 @@ class CUresult(enum.IntEnum):
 
     CUDA_SUCCESS = 0
     CUDA_ERROR_OUT_OF_MEMORY = 2
+    CUDA_ERROR_ILLEGAL_ADDRESS = 700
     CUDA_ERROR_UNKNOWN = 999
 
 
@@ -59,6 +60,8 @@ def _with_status(call: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
         except FakeCudaError as error:
             if 'out of memory' in str(error):
                 return (CUresult.CUDA_ERROR_OUT_OF_MEMORY, None)
+            if 'illegal memory access' in str(error):
+                return (CUresult.CUDA_ERROR_ILLEGAL_ADDRESS, None)
             return (CUresult.CUDA_ERROR_UNKNOWN, None)
         if value is None:
             return (CUresult.CUDA_SUCCESS,)

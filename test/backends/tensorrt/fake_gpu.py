@@ -42,6 +42,9 @@ class FakeGpu:
         calls: name of every call that can fail, in order.
         fail_at: number of the call that fails next, counted from 0; -1 for none.
         fail_always: names of calls that fail whenever they come.
+        sticky: names of calls whose failure stays: every later call fails too, of all models.
+        broken: whether that has happened.
+        captured_badly: what CUDA's runtime, which TensorRT uses, still has to tell of a recording.
         free: bytes of memory left.
     """
 
@@ -50,6 +53,9 @@ class FakeGpu:
         self.calls: list[str] = []
         self.fail_at = -1
         self.fail_always: set[str] = set()
+        self.sticky: set[str] = set()
+        self.broken = False
+        self.captured_badly = False
         self.total = self.free = total
         self.retained = 0
         self.blocks: dict[int, _Block] = {}
@@ -71,7 +77,10 @@ class FakeGpu:
 
     def _call(self, name: str, *, needs_context: bool = True) -> None:
         if self.step(name):
-            raise FakeCudaError(f'{name} failed: unspecified launch failure')
+            raise FakeCudaError(f'{name} failed: unknown error')
+        self.broken |= name in self.sticky
+        if self.broken and needs_context:
+            raise FakeCudaError(f'{name} failed: an illegal memory access was encountered')
         if needs_context and not self.is_current():
             self.violations.append(f'{name} without a current context')
             raise FakeCudaError(f'{name} failed: invalid device context')
@@ -192,7 +201,7 @@ class FakeGpu:
         try:
             self._call(name)
         except FakeCudaError:
-            stream.invalidated = stream.recording is not None
+            stream.invalidated = self.captured_badly = stream.recording is not None
             raise
         (stream.pending if stream.recording is None else stream.recording).append(work)
 
@@ -222,8 +231,13 @@ class FakeGpu:
         stream = self.streams[handle]
         recorded, stream.recording = stream.recording, None
         broken, stream.invalidated = stream.invalidated, False
-        self._call('end_capture')
+        try:
+            self._call('end_capture')
+        except FakeCudaError:
+            self.captured_badly = True
+            raise
         if broken or recorded is None:
+            self.captured_badly = True
             raise FakeCudaError('end_capture failed: operation failed due to a previous error')
         return self.add_graph(recorded)
 

@@ -58,6 +58,10 @@ class Machine:
         if self.gpu.step(name):
             self.error(f'[{name}] Error Code 1: injected')
             return True
+        if self.gpu.broken:
+            self.error(f'[{name}] Error Code 1: Cuda Runtime (an illegal memory access was '
+                       'encountered)')  # fmt: skip
+            return True
         return False
 
 
@@ -332,6 +336,11 @@ class IExecutionContext(_Owned):
         _handle(stream_handle)
         machine = self._machine
         if machine.failing('execute_async_v3'):
+            return False
+        told, machine.gpu.captured_badly = machine.gpu.captured_badly, False
+        if told:
+            machine.error('enqueueV3: Error Code 1: Cuda Runtime (operation failed due to a '
+                          'previous error during capture)')  # fmt: skip
             return False
         missing = set(self._engine._tensors) - set(self._addresses)
         if missing:

@@ -15,6 +15,7 @@ from edge_seg.errors import (
     EdgeSegError,
     IncompatibleModel,
     InferenceFailed,
+    PrebuiltUnusable,
 )
 from fake_machine import FakeMachine
 from fake_plan import plan_of
@@ -34,9 +35,9 @@ WAYS = [
 ALWAYS_CONTINUING = ('create_engine_inspector', 'get_engine_information')
 CONTINUING = (
     *ALWAYS_CONTINUING, 'begin_capture', 'end_capture', 'instantiate', 'h2d', 'd2h', 'kernel',
-    'execute_async_v3',
+    'execute_async_v3', 'graph_launch',
 )  # fmt: skip
-"""Failures after which a model goes on in another way: recording a graph repeats a frame."""
+"""Failures after which a model goes on in another way, without the graph."""
 
 
 def options(**extra: str) -> CompileOptions:
@@ -127,6 +128,36 @@ def test_a_failed_frame_says_why_and_the_next_one_works(machine: FakeMachine, ca
     pixels = np.zeros_like(TENSOR)
     kernel, bias = MODEL.weights
     assert np.allclose(answer, np.einsum('nchw,oc->nohw', pixels, kernel) + bias[:, None, None])
+    served.close()
+
+
+@pytest.mark.parametrize('layer', ['pycuda', 'cuda-bindings'])
+@pytest.mark.parametrize('call', ['h2d', 'kernel', 'event_sync'])
+def test_an_error_that_stays_says_that_only_a_restart_helps(
+    machine: FakeMachine, layer: str, call: str
+) -> None:
+    engine = machine.engine(MODEL)
+    served = machine.backend.compile_model(engine, MODEL.spec, options(cuda=layer))
+    served.infer([TENSOR])
+    machine.gpu.sticky = {call}
+    for _ in range(2):  # the next frame fails as well
+        with pytest.raises(InferenceFailed, match='does nothing more for this process') as failure:
+            served.infer([TENSOR])
+        assert failure.value.remedy.startswith('restart the node')
+    # A good engine is not to blame: PrebuiltUnusable would have it thrown away and built again.
+    with pytest.raises(EdgeSegError) as refusal:
+        machine.backend.compile_model(engine, MODEL.spec, options(cuda=layer))
+    assert not isinstance(refusal.value, PrebuiltUnusable)
+    assert 'Xid' in refusal.value.remedy
+    served.close()
+
+
+def test_any_other_failure_of_cuda_has_a_remedy_too(machine: FakeMachine) -> None:
+    served = machine.backend.compile_model(machine.engine(MODEL), MODEL.spec, options())
+    machine.gpu.fail_always = {'event_record'}
+    with pytest.raises(InferenceFailed) as failure:
+        served.infer([TENSOR])
+    assert failure.value.remedy.startswith('restart the node')
     served.close()
 
 

@@ -157,6 +157,37 @@ def test_without_a_graph_frames_go_on_with_a_warning(
     served.close()
 
 
+def test_a_graph_that_does_not_launch_is_given_up_and_no_frame_is_lost(
+    machine: FakeMachine, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = TinyModel()
+    served = compiled(machine, model, cuda='cuda-bindings', cuda_graph='true')
+    for seed in range(5):
+        if seed == 2:  # after the first launch
+            machine.gpu.fail_always = {'graph_launch'}
+        pixels = model.pixels(seed)
+        assert np.allclose(run(served, model, pixels), model.expected(pixels), atol=1e-4)
+    assert caplog.text.count('runs without a CUDA graph: cuGraphLaunch failed') == 1
+    assert machine.gpu.calls.count('graph_launch') == 2
+    assert machine.gpu.graphs == {}
+    served.close()
+
+
+def test_a_recording_that_fails_within_tensorrt_costs_no_frame(
+    machine: FakeMachine, run: Run
+) -> None:
+    model = TinyModel()
+    served = compiled(machine, model, cuda='cuda-bindings', cuda_graph='true')
+    failing = machine.gpu.fail_at = len(machine.gpu.calls) + 9
+    for seed in range(3):
+        pixels = model.pixels(seed)
+        assert np.allclose(run(served, model, pixels), model.expected(pixels), atol=1e-4)
+    assert machine.gpu.calls[failing - 3 : failing + 1] == [
+        'begin_capture', 'h2d', 'execute_async_v3', 'kernel'
+    ]  # fmt: skip
+    served.close()
+
+
 def test_the_answer_is_no_pinned_memory(any_machine: Callable[..., FakeMachine]) -> None:
     machine = any_machine()
     model = TinyModel()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import json
 import logging
 import threading
+from types import ModuleType
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.cuda.interface import GpuMemory
@@ -75,10 +76,10 @@ def test_two_threads_that_ask_first_share_one_logger(
     made: list[object] = []
     second = threading.Event()
 
-    def make(trt: object, ring: object) -> object:
+    def make(trt: ModuleType, ring: MessageRing) -> object:
         made.append(ring)
         (second.set if len(made) == 2 else lambda: second.wait(0.2))()
-        return object()
+        return make_logger(trt, ring)
 
     monkeypatch.setattr('edge_seg.backends.tensorrt.library.sdk.make_logger', make)
     threads = [threading.Thread(target=load_sdk) for _ in range(2)]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from edge_seg.backends.tensorrt.library.version import TensorRtVersion
 
+RESTART = 'restart the node; look for Xid or NVRM in the kernel log'
 BUILD_COMMAND = 'edge_seg model build-engine'
 ANY_MODEL = 'MODEL'
 """In a command line where nobody knows which."""
@@ -31,6 +32,11 @@ class Explanation(NamedTuple):
 
 
 _REBUILD = rebuild('{model}')
+# CUDA gives these back to every later call, and all models of a process share the context.
+_STAYING = (
+    r'(?i)illegal.(memory.access|address|instruction)|misaligned.address|uncorrectable'
+    r'|launch.(failed|failure|timed.out|timeout)|hardware.stack|invalid.pc|device.assert'
+)
 _KNOWN = (
     (
         'Version tag does not match',
@@ -74,6 +80,10 @@ _KNOWN = (
             'the network uses uint8 inside, which TensorRT takes only at inputs and outputs',
             'run: edge_seg model fuse {model} --as VERSION',
         ),
+    ),
+    (
+        _STAYING,
+        Explanation('the GPU failed and does nothing more for this process', RESTART),
     ),
     (
         r'(out of memory|OutOfMemory|Cuda Runtime \(out of memory\))',

@@ -11,6 +11,7 @@ from edge_seg.backends.feed import check_tensors, closed_error
 from edge_seg.backends.tensorrt.cuda.opening import open_cuda
 from edge_seg.backends.tensorrt.cuda.owner import OwnerGone, OwnerThread
 from edge_seg.backends.tensorrt.library.sdk import Sdk
+from edge_seg.backends.tensorrt.library.translate import RESTART
 from edge_seg.backends.tensorrt.preprocessing.compiling import compile_kernel
 from edge_seg.backends.tensorrt.preprocessing.kernel import kernel_program
 from edge_seg.backends.tensorrt.serving.session import EngineRequest, EngineSession, ImageKey
@@ -26,7 +27,6 @@ INFER_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 120.0
 """Large engines take seconds; the model that serves waits for nothing meanwhile."""
 CLOSE_TIMEOUT_S = 10.0
-HUNG = 'restart the node; look for Xid in dmesg'
 IMAGE_SIZES_KEPT = 4
 """Each takes pinned and GPU memory of the size of the image until the model is closed."""
 
@@ -150,7 +150,7 @@ class TensorRtModel:
         try:
             self._owner.call(work, timeout_s=INFER_TIMEOUT_S)
         except OwnerGone as error:
-            raise InferenceFailed(f'the GPU hangs: {error}', remedy=HUNG) from error
+            raise InferenceFailed(f'the GPU hangs: {error}', remedy=RESTART) from error
         return (self._result,)
 
     def close(self) -> None:
@@ -179,7 +179,7 @@ def _opened(owner: OwnerThread, sdk: Sdk, layer: str, request: EngineRequest) ->
         if not isinstance(error, OwnerGone):
             raise
         raise CompileFailed(
-            f'{request.file.name} cannot be loaded, the GPU hangs: {error}', remedy=HUNG
+            f'{request.file.name} cannot be loaded, the GPU hangs: {error}', remedy=RESTART
         ) from error
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from edge_seg.backends.base import CompileReport
 from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
-from edge_seg.backends.tensorrt.cuda.interface import Cuda, CudaFailed, GpuMemory, Graph, Stream
+from edge_seg.backends.tensorrt.cuda.interface import Cuda, CudaFailed, GpuMemory, Stream
 from edge_seg.backends.tensorrt.cuda.owner import release_locals
 from edge_seg.backends.tensorrt.engine.fitting import (
     EngineTensor,
@@ -23,11 +23,12 @@ from edge_seg.backends.tensorrt.engine.loaded import LoadedEngine
 from edge_seg.backends.tensorrt.engine.precision import check_precision, settled_precision
 from edge_seg.backends.tensorrt.files.engine import EngineFile
 from edge_seg.backends.tensorrt.library.sdk import Sdk
-from edge_seg.backends.tensorrt.library.translate import explain, rebuild
+from edge_seg.backends.tensorrt.library.translate import explain, RESTART
 from edge_seg.backends.tensorrt.options import RunOptions
 from edge_seg.backends.tensorrt.preprocessing.image_input import ImageInput
 from edge_seg.backends.tensorrt.preprocessing.kernel import KernelProgram
 from edge_seg.backends.tensorrt.serving.buffers import Port, PortPlan
+from edge_seg.backends.tensorrt.serving.frame_graph import FrameGraph
 from edge_seg.backends.tensorrt.serving.memory_fit import check_room, is_scarce, usable
 from edge_seg.core.geometry import GeometryPlan
 from edge_seg.core.values import AnyArray, ColorOrder, ModelSpec, TensorSpec, UInt8Array
@@ -94,19 +95,17 @@ class EngineSession:
         self._file = request.file.name
         self._engine: LoadedEngine | None = None
         self._stream: Stream | None = None
-        self._graph: Graph | None = None
+        self._graph: FrameGraph | None = None
         self._integrated = request.device.integrated
-        self._wants_graph = request.options.cuda_graph
         self._mapped = request.options.mapped(request.device)
         self._images: dict[ImageKey, ImageInput] = {}
         try:
             self.description = self._open(sdk, request)
         except CudaFailed as error:
             self._abandon(error)
-            model = request.model
-            why = explain([str(error)], model=model)
+            why = explain([str(error)], model=request.model)
             raise CompileFailed(
-                f'{self._file} cannot be loaded: {why.met}', remedy=why.remedy or rebuild(model)
+                f'{self._file} cannot be loaded: {why.met}', remedy=why.remedy or RESTART
             ) from error
         except BaseException as error:
             self._abandon(error)
@@ -124,11 +123,10 @@ class EngineSession:
         """
         np.copyto(self._image.array, image.reshape(self._image.array.shape))
         graph = self._graph
-        work = self._enqueue if graph is None else partial(graph.launch, self._running)
+        work = self._enqueue if graph is None else partial(graph.queue, self._enqueue)
         self._finished(work, result)
-        if self._wants_graph:
-            # Only now: TensorRT does work of its own in the first run after a shape is set.
-            self._record_graph()
+        if graph is not None:
+            graph.record(self._enqueue)
 
     def add_images(self, key: ImageKey, program: KernelProgram, binary: bytes) -> None:
         """Make ready for camera images of one size and order of channels.
@@ -201,6 +199,8 @@ class EngineSession:
         fit = fit_input(tensors, request.spec, file=file.name)
         self._check_room({'activations': engine.activation_bytes})
         self._stream = self._running = self._cuda.stream()
+        if options.cuda_graph:
+            self._graph = FrameGraph(self._cuda, self._running, file.name)
         engine.make_context(fit, self._running.handle)
         plans = [_plan(each, engine, file.name) for each in tensors]
         chosen = pick_output(tensors, request.spec, file=file.name)
@@ -250,14 +250,6 @@ class EngineSession:
         self._engine.enqueue(self._running.handle)
         self._answer.download(self._running)
 
-    def _record_graph(self) -> None:
-        """Record the frame just run; shapes and addresses never change in a session."""
-        self._wants_graph = False
-        try:
-            self._graph = self._cuda.capture(self._running, self._enqueue)
-        except (CudaFailed, InferenceFailed) as error:
-            logger.warning('%s runs without a CUDA graph: %s', self._file, str(error))
-
     def _abandon(self, error: BaseException) -> None:
         release_locals(error)  # while the context is still there
         self.close()
@@ -265,7 +257,7 @@ class EngineSession:
     def _fail(self, error: CudaFailed) -> NoReturn:
         self._drain()
         why = explain([str(error)])
-        raise InferenceFailed(f'CUDA failed: {why.met}', remedy=why.remedy) from error
+        raise InferenceFailed(f'CUDA failed: {why.met}', remedy=why.remedy or RESTART) from error
 
     def _drain(self) -> None:
         """Wait until the GPU is done with the buffers, as far as it still answers."""
