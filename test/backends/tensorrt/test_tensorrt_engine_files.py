@@ -18,6 +18,7 @@ from edge_seg.backends.tensorrt.files.key import (
     BuiltFor,
     EngineKey,
     EngineRecord,
+    NO_TF32,
     read_record,
     record_path,
 )
@@ -332,6 +333,24 @@ def test_a_recorded_precision_is_reported_and_held_against_the_wish(
     served.close()
     with pytest.raises(CompileFailed, match='computes in fp16; expected int8'):
         machine.backend.compile_model(engine, model.spec, CompileOptions(precision='int8'))
+
+
+def test_an_engine_that_may_compute_in_tf32_is_not_the_fp32_that_is_named(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine, model = any_machine(), TinyModel()
+    engine = machine.engine(model)
+    key = replace(KEY, machine=built_for(ORIN, machine.version), precision='fp32')
+    record_beside(engine, key)
+    machine.backend.compile_model(engine, model.spec, CompileOptions()).close()
+    named = CompileOptions(precision='fp32')
+    with pytest.raises(CompileFailed, match='may compute in TF32.*; expected fp32') as refusal:
+        machine.backend.compile_model(engine, model.spec, named)
+    assert 'build-engine tiny@1 --precision fp32' in refusal.value.remedy
+    record_beside(engine, replace(key, compatibility=(NO_TF32,)))
+    served = machine.backend.compile_model(engine, model.spec, named)
+    assert served.report.precision == 'fp32'
+    served.close()
 
 
 def test_a_record_that_claims_another_precision_than_the_engine_is_refused(

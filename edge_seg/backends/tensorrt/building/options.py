@@ -8,7 +8,7 @@ import shlex
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
 from edge_seg.backends.tensorrt.cuda.opening import CudaLayer
-from edge_seg.backends.tensorrt.files.key import EngineKey, NO_TF32
+from edge_seg.backends.tensorrt.files.key import EngineKey
 from edge_seg.backends.tensorrt.library.translate import BUILD_COMMAND
 from edge_seg.backends.tensorrt.options import run_options
 from edge_seg.errors import CompileFailed
@@ -53,7 +53,7 @@ class BuildOptions:
         if self.precision != 'auto':
             pairs.append(('precision', self.precision, key.precision))
         if self.precision == 'fp32':
-            pairs.append(('TF32', 'off', 'off' if NO_TF32 in key.compatibility else 'on'))
+            pairs.append(('TF32', 'off', 'on' if key.tf32 else 'off'))
         if self.workspace_mib:
             pairs.append(('workspace MiB', self.workspace_mib, key.workspace_bytes // _MIB))
         if self.optimisation_level != DEFAULT_LEVEL:

@@ -90,6 +90,11 @@ class EngineKey:
     compatibility: tuple[str, ...] = ()
     dla_core: int = -1
 
+    @property
+    def tf32(self) -> bool:
+        """Whether fp32 may be computed in TF32, which has the mantissa of fp16."""
+        return NO_TF32 not in self.compatibility
+
     def digest(self) -> str:
         """Give the key as one name, the same on every run."""
         text = json.dumps(asdict(self), sort_keys=True)

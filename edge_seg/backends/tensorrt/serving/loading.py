@@ -8,6 +8,7 @@ from edge_seg.backends.tensorrt.files.engine import (
     check_core,
     check_machine,
     ENGINE_SUFFIXES,
+    EngineFile,
     read_engine,
 )
 from edge_seg.backends.tensorrt.files.key import built_for
@@ -53,4 +54,17 @@ def engine_request(
     here = built_for(device, sdk.version)
     check_machine(file, here, remedy=f'build it here: {command}')
     check_core(file, wanted.dla_core, remedy=f'build another: {command}')
+    if options.precision == 'fp32':
+        _check_full_fp32(file, remedy=f'build another: {command} --precision fp32')
     return sdk, layer, EngineRequest(file, spec, device, wanted, options.precision)
+
+
+def _check_full_fp32(file: EngineFile, *, remedy: str) -> None:
+    """Refuse TF32 where fp32 is named; only a record tells, the engine says fp32 of both."""
+    if file.record is None or not file.record.key.tf32:
+        return
+    raise CompileFailed(
+        f'{file.name} may compute in TF32, it was built with precision: auto',
+        expected='fp32',
+        remedy=f'{remedy}, or set precision: auto',
+    )
