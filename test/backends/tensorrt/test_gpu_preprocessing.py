@@ -143,6 +143,26 @@ def test_each_call_may_fail(machine: FakeMachine, layer: str) -> None:
     assert len(told) > 8
 
 
+@pytest.mark.parametrize('layer', LAYERS)
+def test_a_camera_size_that_fails_halfway_holds_nothing(machine: FakeMachine, layer: str) -> None:
+    gpu, model = machine.gpu, load(machine, cuda=layer)
+    gpu.calls.clear()
+    model.prepare_images(plan_for(), 'bgr')
+    calls = list(gpu.calls)
+    held = set(gpu.blocks), set(gpu.modules), gpu.free
+    for number in range(len(calls)):
+        gpu.calls.clear()
+        gpu.fail_at = number
+        with pytest.raises(CompileFailed, match='does not load'):
+            model.prepare_images(plan_for(Size(50, 30)), 'bgr')
+        gpu.fail_at = -1
+        assert (set(gpu.blocks), set(gpu.modules), gpu.free) == held, calls[number]
+    model.prepare_images(plan_for(Size(50, 30)), 'bgr')
+    expected, found = on_both(model, picture(Size(50, 30)))
+    assert np.abs(found - expected).max() <= one_level(MODEL)
+    model.close()
+
+
 def test_sizes_are_prepared_once_and_only_so_many(machine: FakeMachine) -> None:
     model = load(machine)
     for _ in range(2):

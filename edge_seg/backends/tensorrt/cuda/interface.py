@@ -1,6 +1,7 @@
 """What the TensorRT backend asks of CUDA, whichever Python layer is underneath."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -107,6 +108,13 @@ class Cuda(Protocol):
     @property
     def version(self) -> str:
         """Name and version of the layer, e.g. 'pycuda 2025.1.2'."""
+
+    def all_or_nothing(self, stream: Stream) -> AbstractContextManager[None]:
+        """Free what was made inside, newest first, when the block raises.
+
+        Args:
+            stream: what is in it is waited for first, it may use what is freed.
+        """
 
     def memory(self) -> GpuMemory:
         """Free and total memory of the GPU."""

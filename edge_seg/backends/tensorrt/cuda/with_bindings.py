@@ -1,6 +1,7 @@
 """CUDA through NVIDIA's cuda-bindings: no compiler needed to install, and CUDA graphs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 import ctypes
 from importlib import import_module
 import logging
@@ -129,6 +130,18 @@ class CudaBindings:
         """Name and version."""
         return f'cuda-bindings {import_module("cuda.bindings").__version__}'
 
+    @contextmanager
+    def all_or_nothing(self, stream: Stream) -> Iterator[None]:
+        """Free what was made inside when the block raises."""
+        before = len(self._frees)
+        try:
+            yield
+        except BaseException:
+            with suppress(CudaFailed):  # the frees are tried all the same
+                self.synchronize(stream)
+            self._free_down_to(before)
+            raise
+
     def memory(self) -> GpuMemory:
         """Free and total memory."""
         free, total = self._call('cuMemGetInfo')
@@ -206,7 +219,10 @@ class CudaBindings:
 
     def close(self) -> None:
         """Free everything, newest first, then give the context back."""
-        while self._frees:
+        self._free_down_to(0)
+
+    def _free_down_to(self, count: int) -> None:
+        while len(self._frees) > count:
             self._free(*self._frees.pop())
 
     def _free_early(self, freeing: tuple[str, tuple[Any, ...]]) -> None:

@@ -1,6 +1,7 @@
 """CUDA through PyCUDA; ``pycuda.autoinit`` is never imported, the context is the primary one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 import logging
 from typing import Any
@@ -128,6 +129,18 @@ class PyCuda:
         """Name and version."""
         return f'pycuda {import_module("pycuda").VERSION_TEXT}'
 
+    @contextmanager
+    def all_or_nothing(self, stream: Stream) -> Iterator[None]:
+        """Free what was made inside when the block raises."""
+        before = len(self._frees)
+        try:
+            yield
+        except BaseException:
+            with suppress(CudaFailed):  # the frees are tried all the same
+                self.synchronize(stream)
+            self._free_down_to(before)
+            raise
+
     def memory(self) -> GpuMemory:
         """Free and total memory."""
         try:
@@ -218,7 +231,10 @@ class PyCuda:
 
     def close(self) -> None:
         """Free everything, newest first, then give the context back."""
-        while self._frees:
+        self._free_down_to(0)
+
+    def _free_down_to(self, count: int) -> None:
+        while len(self._frees) > count:
             free = self._frees.pop()
             try:
                 free()

@@ -9,6 +9,8 @@ import numpy as np
 class ImageInput:
     """Memory and kernel for one camera size; made and used on the owner thread.
 
+    When making it fails nothing stays: a model serves for weeks, and may be asked again.
+
     Args:
         cuda: where it is allocated; frees it.
         program: the kernel's launch, table and sizes.
@@ -25,6 +27,13 @@ class ImageInput:
     ) -> None:
         self._cuda = cuda
         self._grid = program.grid
+        with cuda.all_or_nothing(stream):
+            self._make(program, binary, stream, mapped=mapped)
+
+    def _make(
+        self, program: KernelProgram, binary: bytes, stream: Stream, *, mapped: bool
+    ) -> None:
+        cuda = self._cuda
         self._kernel = cuda.kernel(binary, KERNEL)
         content = program.table.view(np.uint8).reshape(-1)
         table = cuda.allocate_host(content.nbytes, mapped=False)

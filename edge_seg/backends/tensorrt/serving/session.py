@@ -98,6 +98,8 @@ class EngineSession:
         self._graph: FrameGraph | None = None
         self._integrated = request.device.integrated
         self._mapped = request.options.mapped(request.device)
+        # Of what host and GPU share; on an integrated GPU the host's is in the same memory.
+        self._copies = 2 if self._integrated and not self._mapped else 1
         self._images: dict[ImageKey, ImageInput] = {}
         try:
             self.description = self._open(sdk, request)
@@ -139,8 +141,8 @@ class EngineSession:
         Raises:
             CompileFailed: no memory, or the kernel does not load.
         """
-        self._check_room({'camera image': program.image_bytes})
         try:
+            self._check_room({'camera image': self._copies * program.image_bytes})
             self._images[key] = ImageInput(
                 self._cuda, program, binary, self._running, mapped=self._mapped
             )
@@ -221,8 +223,8 @@ class EngineSession:
         shared: tuple[TensorSpec, TensorSpec],
     ) -> None:
         """Make memory for every tensor; the host reaches two of them: ``shared``."""
-        copies = 2 if self._integrated and not self._mapped else 1  # the host's are there too
-        self._check_room({'inputs and outputs': copies * sum(plan.nbytes for plan in plans)})
+        needed = self._copies * sum(plan.nbytes for plan in plans)
+        self._check_room({'inputs and outputs': needed})
         dtypes = {spec.name: spec.dtype for spec in shared}
         ports: dict[str, Port] = {}
         for plan in plans:
