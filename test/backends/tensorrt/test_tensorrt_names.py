@@ -18,6 +18,7 @@ INDIRECT = {
     ('building/graph.py', 'hasattr', "'node_operator'"),
     ('building/graph.py', 'hasattr', "'node_name'"),
     ('library/log_ring.py', 'getattr', "'name'"),
+    ('files/key.py', 'getattr', 'field.name'),  # of its own dataclasses
     ('cuda/with_bindings.py', 'getattr', 'function'),  # names as text are scanned
     ('cuda/with_bindings.py', 'getattr', "'name'"),
 }
