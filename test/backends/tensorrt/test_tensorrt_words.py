@@ -9,6 +9,7 @@ from types import ModuleType
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.cuda.interface import GpuMemory
 from edge_seg.backends.tensorrt.engine.precision import precision_of_layers
+from edge_seg.backends.tensorrt.library import log_ring
 from edge_seg.backends.tensorrt.library.log_ring import make_logger, MessageRing
 from edge_seg.backends.tensorrt.library.sdk import load_sdk
 from edge_seg.backends.tensorrt.library.translate import explain
@@ -112,6 +113,45 @@ def test_a_very_long_message_is_cut() -> None:
     ring = MessageRing()
     ring.add('ERROR', 'x' * 10000)
     assert len(ring.since(0)[0]) <= 600
+
+
+class Unread(str):
+    """Text that may not be looked at."""
+
+    def __getitem__(self, key: object) -> str:
+        raise AssertionError('read')
+
+    def split(self, *how: object) -> list[str]:  # type: ignore[override]
+        raise AssertionError('read')
+
+
+@pytest.mark.parametrize('severity', ['VERBOSE', 'INFO'])
+def test_details_that_nobody_listens_to_are_not_even_read(
+    severity: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ring = MessageRing()
+    with caplog.at_level(logging.INFO, logger=log_ring.__name__):
+        ring.add(severity, Unread('kernel timings'))
+    with (
+        caplog.at_level(logging.DEBUG, logger=log_ring.__name__),
+        pytest.raises(AssertionError, match='read'),
+    ):
+        ring.add(severity, Unread('kernel timings'))
+    with pytest.raises(AssertionError, match='read'):
+        ring.add('ERROR', Unread('no memory'))
+
+
+def test_of_a_dump_of_megabytes_only_the_beginning_is_read() -> None:
+    class Cut(str):
+        """Text that is cut before it is taken apart."""
+
+        def split(self, *how: object) -> list[str]:  # type: ignore[override]
+            raise AssertionError('the whole of it was taken apart')
+
+    ring = MessageRing()
+    mark = ring.mark()
+    ring.add('ERROR', Cut('layers  of\nthe engine ' * 100_000))
+    assert ring.since(mark)[0].startswith('layers of the engine layers')
 
 
 def test_the_logger_takes_severities_that_are_plain_numbers(machine: FakeMachine) -> None:

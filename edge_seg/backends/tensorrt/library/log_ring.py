@@ -18,6 +18,7 @@ _LEVELS = {
     'VERBOSE': logging.DEBUG,
 }
 _MAX_TEXT = 600
+_MAX_READ = 4 * _MAX_TEXT
 _WORKER = 0
 
 
@@ -53,7 +54,10 @@ class MessageRing:
             text: the message.
         """
         level = _LEVELS.get(severity, logging.ERROR)
-        short = ' '.join(text.split())[:_MAX_TEXT]
+        # A build tells a million details, some of megabytes, each from under the GIL.
+        if level < logging.ERROR and not logger.isEnabledFor(level):
+            return
+        short = ' '.join(text[:_MAX_READ].split())[:_MAX_TEXT]
         if level >= logging.ERROR:
             with self._lock:
                 self._count += 1
