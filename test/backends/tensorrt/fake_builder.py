@@ -258,8 +258,13 @@ def _whole(shape: Any) -> None:
         raise TypeError(f'incompatible function arguments: {shape!r} is no Dims')
 
 
-def _stored(name: str, kind: type | str) -> property:
-    """Make a property that takes one type only, as pybind11's do; an enum goes by its name."""
+def _stored(
+    name: str, kind: type | str, fits: Callable[[Machine, Any], bool] = lambda m, value: True
+) -> property:
+    """Make a property that takes one type only, as pybind11's do; an enum goes by its name.
+
+    A value that does not fit is only logged: TensorRT's setters give nothing back.
+    """
 
     def get(self: Any) -> Any:
         return self._values.get(name)
@@ -270,7 +275,10 @@ def _stored(name: str, kind: type | str) -> property:
         wanted = self._machine.enums[kind] if isinstance(kind, str) else kind
         if not isinstance(value, wanted) or isinstance(value, bool):
             raise TypeError(f'{name}: incompatible function arguments: {value!r}')
-        self._values[name] = value
+        if fits(self._machine, value):
+            self._values[name] = value
+        else:
+            self._machine.error(f'IBuilderConfig: {name} is not available here')
 
     return property(get, put)
 
@@ -281,8 +289,10 @@ class IBuilderConfig(_Owned):
     builder_optimization_level = _stored('builder_optimization_level', int)
     profiling_verbosity = _stored('profiling_verbosity', 'ProfilingVerbosity')
     progress_monitor = _stored('progress_monitor', object)
-    default_device_type = _stored('default_device_type', DeviceType)
-    DLA_core = _stored('DLA_core', int)
+    default_device_type = _stored('default_device_type', DeviceType, lambda m, kind: (
+        kind is DeviceType.GPU or m.dla_cores > 0
+    ))  # fmt: skip
+    DLA_core = _stored('DLA_core', int, lambda m, core: core < m.dla_cores)
 
     def __init__(self, machine: Machine) -> None:
         _Owned.__init__(self, machine)
@@ -385,14 +395,23 @@ def _plan(machine: Machine, network: Any, config: Any) -> bytes | None:
         layout,
         compute=machine.compute_capability,
         plugin=next((PLUGINS[n.op_type] for n in nodes if n.op_type in PLUGINS), ''),
-        layers=[
-            {
-                'LayerType': 'CaskConvolution',
-                'Inputs': [{'Format/Datatype': LAYER_WORDS[_computes(machine, network, config)]}],
-            }
-        ],
+        layers=_layers(machine, network, config),
     )
     return plan_header(machine.version) + json.dumps(asdict(plan)).encode()
+
+
+def _layers(machine: Machine, network: Any, config: Any) -> list[dict[str, Any]]:
+    """Give what the inspector tells; of DLA and Myelin, nothing of what is inside (#3143)."""
+    plain = [{'Format/Datatype': 'Row major linear FP32'}]
+    block = {'Name': '{ForeignNode[conv...conv]}', 'Inputs': plain}
+    on_dla = config._values['default_device_type'] is DeviceType.DLA
+    if machine.faults.get('myelin'):
+        return [{**block, 'LayerType': 'Myelin'}]
+    if on_dla and not machine.faults.get('gpu_fallback'):
+        copied = {'Name': 'image to nvm', 'LayerType': 'Reformat', 'Inputs': plain}
+        return [copied, {**block, 'LayerType': 'ForeignNode'}]
+    word = LAYER_WORDS[_computes(machine, network, config)]
+    return [{'LayerType': 'CaskConvolution', 'Inputs': [{'Format/Datatype': word}]}]
 
 
 def _computes(machine: Machine, network: Any, config: Any) -> str:

@@ -117,7 +117,10 @@ class Runtime(_Owned):
 
     @DLA_core.setter
     def DLA_core(self, core: int) -> None:
-        self._core = core
+        if core < self._machine.dla_cores:
+            self._core = core
+        else:
+            self._machine.error('IRuntime::setDLACore: out of range')
 
     @property
     def num_DLA_cores(self) -> int:

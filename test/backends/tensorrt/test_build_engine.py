@@ -244,8 +244,62 @@ def test_an_accelerator_computes_in_fp16_with_the_gpu_to_fall_back_on(
     assert told(building)['values']['DLA_core'] == 1
     assert 'GPU_FALLBACK' in told(building)['flags']
     out.unlink()
-    with pytest.raises(BackendUnavailable, match='2 DLA cores'):
-        Builds().build(network, half.spec, options('fp16', dla_core=2), out)
+    for cores, core, said in ((2, 2, '2 DLA cores; expected 0 to 1'), (0, 0, 'no dla_core')):
+        building.trt._machine.dla_cores = cores
+        building.gpu.calls.clear()
+        with pytest.raises(BackendUnavailable, match=said):
+            Builds().build(network, half.spec, options('fp16', dla_core=core), out)
+        # Counted before minutes are spent: the builder would only log it and take the GPU.
+        assert 'build_serialized_network' not in building.gpu.calls
+
+
+@pytest.mark.parametrize('precision', ['auto', 'fp16', 'int8'])
+def test_an_accelerator_that_does_not_tell_its_precision_has_the_one_asked_for(
+    building: FakeMachine, precision: str
+) -> None:
+    model = TinyModel(input_dtype='float32' if precision == 'int8' else 'float16')
+    proto = quantised(model) if precision == 'int8' else model.proto()
+    network = save_proto(proto, building.folder / 'net.onnx')
+    out = building.folder / 'net.plan'
+    wanted = options(precision, dla_core=0)
+    report = Builds().build_engine(network, model.spec, wanted, out, on_progress=None)
+    expected = 'int8' if precision == 'int8' else 'fp16'
+    assert report.precision == expected
+    served = building.backend.compile_model(out, model.spec, wanted)
+    assert served.report.precision == expected
+    served.close()
+
+
+def test_an_accelerator_named_for_an_fp32_file_lowers_it_where_there_are_flags(
+    building: FakeMachine,
+) -> None:
+    if building.version.startswith('11'):
+        with pytest.raises(CompileFailed, match='cannot lower it to fp16'):
+            build(building, TinyModel(), options('fp16', dla_core=0))
+        return
+    build(building, TinyModel(), options('fp16', dla_core=0))
+    # What fell back to the GPU tells for itself.
+    building.trt._machine.faults.update(gpu_fallback='yes', precision='fp32')
+    with pytest.raises(CompileFailed, match='computes in fp32') as refusal:
+        build(building, TinyModel(), options('fp16', dla_core=0))
+    assert 'leave --dla-core out' in refusal.value.remedy
+
+
+def test_a_block_of_the_gpu_that_does_not_tell_its_precision_is_refused_with_a_way_out(
+    building: FakeMachine,
+) -> None:
+    building.trt._machine.faults['myelin'] = 'yes'
+    half = TinyModel(input_dtype='float16')
+    if not building.version.startswith('11'):
+        with pytest.raises(CompileFailed, match='does not say in which precision') as refusal:
+            build(building, TinyModel(), options('fp16'))
+        assert 'modelopt.onnx.autocast' in refusal.value.remedy
+    if building.version.startswith('8.'):
+        return  # no network keeps its types there
+    network = save_proto(half.proto(), building.folder / 'half.onnx')
+    out = building.folder / 'half.plan'
+    report = Builds().build_engine(network, half.spec, options('fp16'), out, on_progress=None)
+    assert report.precision == 'fp16'
 
 
 def test_all_errors_of_the_parser_are_told_with_their_nodes(building: FakeMachine) -> None:

@@ -21,7 +21,10 @@ OBJECTS = {
     '_context': 'IExecutionContext', '_runtime': 'Runtime', 'runtime': 'Runtime',
     'inspector': 'EngineInspector',
 }  # fmt: skip
-OBJECT_MODULES = ('engine/loaded.py', 'engine/tensors.py', 'engine/precision.py', 'library/sdk.py')
+OBJECT_MODULES = (
+    'engine/loaded.py', 'engine/tensors.py', 'engine/precision.py', 'library/sdk.py',
+    'library/accelerator.py',
+)  # fmt: skip
 OPTIONAL_CALLS = ('optional', 'has')
 
 

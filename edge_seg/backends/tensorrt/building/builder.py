@@ -1,4 +1,4 @@
-"""Starts TensorRT's builder, and counts the accelerators before one is built for."""
+"""Starts TensorRT's builder."""
 
 from typing import Any
 

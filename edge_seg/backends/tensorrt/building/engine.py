@@ -27,6 +27,7 @@ from edge_seg.backends.tensorrt.files.engine import EngineFile
 from edge_seg.backends.tensorrt.files.header import read_plan_header
 from edge_seg.backends.tensorrt.files.trusted import check_place
 from edge_seg.backends.tensorrt.files.writing import write_engine
+from edge_seg.backends.tensorrt.library.accelerator import check_accelerator
 from edge_seg.backends.tensorrt.library.sdk import load_sdk, Sdk
 from edge_seg.core.values import ModelSpec
 from edge_seg.errors import CompileFailed
@@ -39,6 +40,7 @@ STOP_S = 10.0
 class _Built:
     plan: bytes
     precision: str
+    on_accelerator: bool
     fused: tuple[str, ...]
 
 
@@ -64,10 +66,11 @@ def build_engine(
         undo.callback(owner.stop, STOP_S)
         cuda = owner.call(lambda: open_cuda(layer, plan.device.index))
         undo.callback(owner.call, cuda.close)
+        owner.call(lambda: check_accelerator(sdk, plan.limits.options.dla_core))
         # One call each: what a failed one held is dropped before the context is given back.
         blob, fused = owner.call(lambda: _serialised(sdk, plan, book))
         book.announce('trying the engine')
-        built = _Built(blob, owner.call(lambda: _tried(sdk, plan, blob)), fused)
+        built = _Built(blob, *owner.call(lambda: _tried(sdk, plan, blob)), fused)
     precision = _effective(plan, built, options.precision)
     key = replace(plan.key, precision=precision)
     write_engine(out_path, built.plan, key, request=plan.key.digest())
@@ -77,15 +80,19 @@ def build_engine(
 def _effective(plan: BuildPlan, built: _Built, wanted: str) -> str:
     """Give what the engine itself says it computes in.
 
-    Where it is silent, the types of the file hold, unless a flag left the choice to TensorRT.
+    Where it is silent, the types of the file hold, unless a flag left the choice to TensorRT. An
+    accelerator has no choice: it cannot do fp32.
     """
     planned, file = plan.limits.precision, plan.network.path
     if planned.effective == 'mixed':
         return 'mixed'
     told = built.precision
-    if told == UNKNOWN and not planned.flags:
+    if told == UNKNOWN and (built.on_accelerator or not planned.flags):
         told = planned.effective
-    check_precision(wanted, told, file.name, remedy=conversion(wanted, file))
+    remedy = conversion(wanted, file)
+    if plan.limits.options.dla_core >= 0:  # a file of another type is built in the same way
+        remedy = 'leave --dla-core out, or set precision: auto'
+    check_precision(wanted, told, file.name, remedy=remedy)
     return told
 
 
@@ -123,15 +130,19 @@ def _run(
     return bytes(serialised)
 
 
-def _tried(sdk: Sdk, plan: BuildPlan, blob: bytes) -> str:
-    """Load the engine as the node will, and ask in which precision it computes."""
-    name = plan.network.path.name
+def _tried(sdk: Sdk, plan: BuildPlan, blob: bytes) -> tuple[str, bool]:
+    """Load the engine as the node will.
+
+    Returns:
+        In which precision it computes, and whether it does so on an accelerator.
+    """
+    name, core = plan.network.path.name, plan.limits.options.dla_core
     engine = LoadedEngine(
         sdk,
         EngineFile(name, blob, read_plan_header(blob, name), None),
-        dla_core=plan.limits.options.dla_core,
+        dla_core=core,
     )
     try:
-        return engine.precision
+        return engine.precision, core >= 0 and engine.on_accelerator
     finally:
         engine.close()

@@ -8,9 +8,11 @@ from edge_seg.backends.tensorrt.engine.precision import (
     engine_precision,
     layer_information,
     layers_of,
+    on_accelerator,
 )
 from edge_seg.backends.tensorrt.engine.tensors import activation_bytes, read_tensors
 from edge_seg.backends.tensorrt.files.engine import EngineFile
+from edge_seg.backends.tensorrt.library.accelerator import use_accelerator
 from edge_seg.backends.tensorrt.library.sdk import Sdk, start_runtime
 from edge_seg.backends.tensorrt.library.translate import (
     ANY_MODEL,
@@ -18,7 +20,7 @@ from edge_seg.backends.tensorrt.library.translate import (
     rebuild,
     version_mismatch,
 )
-from edge_seg.errors import BackendUnavailable, CompileFailed, InferenceFailed, PrebuiltUnusable
+from edge_seg.errors import CompileFailed, InferenceFailed, PrebuiltUnusable
 
 RAISED = (RuntimeError, TypeError, ValueError, MemoryError)
 """What pybind11 makes of C++ exceptions; usually TensorRT only logs and gives None or False."""
@@ -60,7 +62,7 @@ class LoadedEngine:
         self._runtime: Any = start_runtime(sdk)
         # engine_host_code_allowed stays False: an engine may carry host code to run.
         if dla_core >= 0:
-            self._use_dla(dla_core)
+            use_accelerator(self._runtime, dla_core)
         mark = sdk.ring.mark()
         try:
             self._engine = self._runtime.deserialize_cuda_engine(file.blob)
@@ -78,6 +80,11 @@ class LoadedEngine:
     def precision(self) -> str:
         """What most heavy layers compute in, 'unknown' when the engine does not tell."""
         return engine_precision(self._sdk, self._engine)
+
+    @property
+    def on_accelerator(self) -> bool:
+        """Whether some of it, of one loaded for a DLA core, runs there and not on the GPU."""
+        return on_accelerator(layer_information(self._sdk, self._engine))
 
     @property
     def layers(self) -> tuple[LayerTime, ...]:
@@ -150,16 +157,6 @@ class LoadedEngine:
         self._context = None
         self._engine = None
         self._runtime = None
-
-    def _use_dla(self, core: int) -> None:
-        count = int(self._runtime.num_DLA_cores)
-        if core >= count:
-            raise BackendUnavailable(
-                f'dla_core: {core}, this device has {count} DLA cores',
-                expected=f'0 to {count - 1}' if count else 'no dla_core',
-                remedy='set dla_core: -1',
-            )
-        self._runtime.DLA_core = core
 
     def _refuse_to_load(self, file: EngineFile, mark: int, *, scarce: bool) -> NoReturn:
         here = self._sdk.parsed_version

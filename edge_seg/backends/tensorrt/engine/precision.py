@@ -14,6 +14,9 @@ _WORDS = {
     'bf16': 'bf16', 'bfloat16': 'bf16', 'int8': 'int8', 'fp8': 'fp8',
 }  # fmt: skip
 _HEAVY = ('conv', 'gemm', 'matmul', 'matrixmultiply', 'fullyconnected')
+# Many layers of the network as one, of which the engine does not tell what is inside.
+_BLOCK_KINDS = ('myelin', 'foreignnode', 'dla')
+_BLOCK_NAME = '{foreignnode['
 
 
 def engine_precision(sdk: Sdk, engine: Any) -> str:
@@ -54,14 +57,17 @@ def precision_of_layers(text: str) -> str:
         layers = json.loads(text)['Layers']
     except (ValueError, KeyError, TypeError):
         return UNKNOWN
-    votes = Counter(
-        precision
-        for layer in layers
-        if isinstance(layer, dict) and _is_heavy(layer)
-        for precision in (_of_layer(layer),)
-        if precision
-    )
+    votes = Counter(_vote(layer) for layer in layers if isinstance(layer, dict))
+    del votes['']
     return votes.most_common(1)[0][0] if votes else UNKNOWN
+
+
+def on_accelerator(text: str) -> bool:
+    """Whether the inspector's JSON has a block of layers that is not one for the GPU (Myelin)."""
+    return any(
+        _is_block(layer.name, layer.kind) and 'myelin' not in layer.kind.lower()
+        for layer in layers_of(text)
+    )
 
 
 def settled_precision(recorded: str, told: str, file: str) -> str:
@@ -117,6 +123,18 @@ def _described(layer: dict[str, Any] | str) -> LayerTime:
         precision=_of_layer(facts),
         mean_ms=None,
     )
+
+
+def _vote(layer: dict[str, Any]) -> str:
+    """Give the precision of a layer that counts; '' for others."""
+    if _is_block(str(layer.get('Name', '')), str(layer.get('LayerType', ''))):
+        # In fp32 it may be given what it computes in less; what is given less was lowered.
+        return _of_layer(layer).replace('fp32', '')
+    return _of_layer(layer) if _is_heavy(layer) else ''
+
+
+def _is_block(name: str, kind: str) -> bool:
+    return kind.lower() in _BLOCK_KINDS or name.lower().startswith(_BLOCK_NAME)
 
 
 def _is_heavy(layer: dict[str, Any]) -> bool:
