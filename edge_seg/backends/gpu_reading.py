@@ -1,6 +1,7 @@
-"""What a GPU says of itself at one moment."""
+"""What a GPU says of itself at one moment, and which GPU of several that is."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,20 @@ class GpuReading:
     clock_max_mhz: float | None = None
     temperature_c: float | None = None
     power_w: float | None = None
+
+
+@runtime_checkable
+class KnowsBus(Protocol):
+    """The part of a Backend that can tell which GPU of the machine it uses."""
+
+    def bus_id(self, device: str) -> str:
+        """Give the place on the PCI bus of a GPU, e.g. '0000:01:00.0'.
+
+        CUDA counts GPUs in another order than NVML, and may see fewer.
+
+        Args:
+            device: as in ``CompileOptions``.
+
+        Raises:
+            BackendUnavailable: no driver, or no such GPU.
+        """

@@ -16,13 +16,13 @@ class Nvml:
     """One GPU through NVML; it stays open until ``close``.
 
     Args:
-        index: ordinal of the GPU, in NVML's order (by PCI bus).
+        bus_id: of the GPU on the PCI bus, e.g. '0000:01:00.0'; '' = the first that NVML knows.
 
     Raises:
         BackendUnavailable: no NVML, no driver or no such GPU.
     """
 
-    def __init__(self, index: int = 0) -> None:
+    def __init__(self, bus_id: str = '') -> None:
         with sdk_import('pynvml', _HINT):
             self._nvml: Any = import_module('pynvml')
         self._failure: type[Exception] = self._nvml.NVMLError
@@ -32,10 +32,10 @@ class Nvml:
             raise BackendUnavailable(f'NVML does not start: {error}', remedy=_HINT) from error
         self._open = True
         try:
-            self._gpu = self._nvml.nvmlDeviceGetHandleByIndex(index)
+            self._gpu = self._found(bus_id)
         except self._failure as error:
             self.close()
-            raise BackendUnavailable(f'NVML has no GPU {index}: {error}') from error
+            raise BackendUnavailable(f'NVML has no GPU {bus_id or 0}: {error}') from error
 
     def read(self) -> GpuReading:
         """Ask for everything; what this GPU does not tell is None."""
@@ -74,6 +74,12 @@ class Nvml:
         if self._open:
             self._open = False
             self._asked(self._nvml.nvmlShutdown)
+
+    def _found(self, bus_id: str) -> Any:
+        if not bus_id:
+            return self._nvml.nvmlDeviceGetHandleByIndex(0)
+        # As bytes: old versions of the module do not encode text.
+        return self._nvml.nvmlDeviceGetHandleByPciBusId(bus_id.encode())
 
     def _asked(self, question: Callable[[], Any]) -> Any:
         try:

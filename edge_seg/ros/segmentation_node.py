@@ -16,7 +16,7 @@ from edge_seg.ros.parameters import Changes, NodeParameters
 from edge_seg.ros.process import run_node
 from edge_seg.ros.transitions import guarded
 from edge_seg.ros.transport import segment_bytes
-from edge_seg.runtime.health.gpu_metrics import GpuMetrics
+from edge_seg.runtime.health.gpu_metrics import GpuMetrics, meters_of
 from edge_seg.runtime.health.health import assess
 from edge_seg.runtime.health.health_inputs import HealthInputs
 from edge_seg.runtime.parameters.parameter_table import SEGMENTATION_PARAMETERS
@@ -62,7 +62,7 @@ class SegmentationNode(LifecycleNode):
                 self._cameras = (*self._cameras, camera)
             self._models.open(settings)
             undo.callback(self._models.close)
-            self._gpu = GpuMetrics()
+            self._gpu = GpuMetrics(meters_of(settings.backend, settings.device))
             undo.callback(self._gpu.close)
             self._settings = settings
             self._configured = undo.pop_all()

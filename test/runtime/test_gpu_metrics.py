@@ -8,8 +8,9 @@ from types import ModuleType, SimpleNamespace
 from edge_seg.backends.gpu_reading import GpuReading
 from edge_seg.backends.jetson_reading import Jetson
 from edge_seg.backends.nvml_reading import Nvml
+from edge_seg.backends.tensorrt import TensorRtBackend
 from edge_seg.errors import BackendUnavailable
-from edge_seg.runtime.health.gpu_metrics import gpu_values, GpuMetrics
+from edge_seg.runtime.health.gpu_metrics import gpu_values, GpuMetrics, meters_of
 import pytest
 
 ORIN = {
@@ -96,9 +97,11 @@ class FakeNvml(ModuleType):
     def __init__(self) -> None:
         super().__init__('pynvml')
         self.failing: set[str] = set()
+        self.asked: list[tuple[object, ...]] = []
         self.open = 0
         for name, answer in (
             ('nvmlDeviceGetHandleByIndex', 'gpu'),
+            ('nvmlDeviceGetHandleByPciBusId', 'gpu'),
             ('nvmlDeviceGetName', b'NVIDIA RTX A2000'),
             ('nvmlDeviceGetMemoryInfo', SimpleNamespace(used=1 << 30, total=6 << 30)),
             ('nvmlDeviceGetUtilizationRates', SimpleNamespace(gpu=40, memory=10)),
@@ -110,8 +113,9 @@ class FakeNvml(ModuleType):
             self.__dict__[name] = self._answering(name, answer)
 
     def _answering(self, name: str, answer: object) -> Callable[..., object]:
-        def ask(*_: object) -> object:
+        def ask(*asked: object) -> object:
             assert self.open == 1, name
+            self.asked.append((name, *asked))
             if name in self.failing:
                 raise self.NVMLError(f'{name}: Not Supported')
             return answer
@@ -155,12 +159,44 @@ def test_what_a_gpu_does_not_tell_is_left_out(nvml: FakeNvml) -> None:
     meter.close()
 
 
-@pytest.mark.parametrize('call', ['nvmlInit', 'nvmlDeviceGetHandleByIndex'])
-def test_a_driver_that_is_away_is_said_and_leaves_nothing_open(nvml: FakeNvml, call: str) -> None:
+@pytest.mark.parametrize(
+    ('call', 'bus_id'),
+    [
+        ('nvmlInit', ''),
+        ('nvmlDeviceGetHandleByIndex', ''),
+        ('nvmlDeviceGetHandleByPciBusId', '0000:65:00.0'),
+    ],
+)
+def test_a_driver_that_is_away_is_said_and_leaves_nothing_open(
+    nvml: FakeNvml, call: str, bus_id: str
+) -> None:
     nvml.failing = {call}
-    with pytest.raises(BackendUnavailable, match='NVML'):
-        Nvml()
+    with pytest.raises(BackendUnavailable, match=f'NVML.*{bus_id}'):
+        Nvml(bus_id)
     assert nvml.open == 0
+
+
+@pytest.mark.parametrize('backend', ['auto', 'tensorrt'])
+def test_the_gpu_that_models_run_on_is_asked(
+    nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    monkeypatch.setattr(TensorRtBackend, 'bus_id', lambda self, device: f'0000:0{device[-1]}:00.0')
+    meter = meters_of(backend, 'GPU.3')[1]()
+    assert nvml.asked == [('nvmlDeviceGetHandleByPciBusId', b'0000:03:00.0')]
+    meter.close()
+
+
+@pytest.mark.parametrize('backend', ['auto', 'openvino'])
+def test_where_no_backend_tells_the_first_gpu_is_asked(
+    nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    def unknown(self: TensorRtBackend, device: str) -> str:
+        raise BackendUnavailable(f'there is no {device}')
+
+    monkeypatch.setattr(TensorRtBackend, 'bus_id', unknown)
+    meter = meters_of(backend, 'CPU')[1]()
+    assert nvml.asked == [('nvmlDeviceGetHandleByIndex', 0)]
+    meter.close()
 
 
 def test_without_nvml_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,6 +256,6 @@ def test_a_machine_without_a_gpu_is_asked_for_one_once() -> None:
 
 
 def test_this_machine_gives_what_it_has_without_an_error() -> None:
-    metrics = GpuMetrics()
+    metrics = GpuMetrics(meters_of('auto', 'AUTO'))
     assert all(name.startswith('gpu.') for name, _ in metrics.values())
     metrics.close()

@@ -7,6 +7,7 @@ from edge_seg.backends.layer_profile import LayerTime
 from edge_seg.backends.tensorrt.building.ahead import BuildsEngines
 from edge_seg.backends.tensorrt.cuda.driver import DriverRefused, read_devices
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer
+from edge_seg.backends.tensorrt.library.device import bus_id
 from edge_seg.backends.tensorrt.library.sdk import INSTALL_HINT, load_sdk
 from edge_seg.backends.tensorrt.serving.layers import inspect_layers
 from edge_seg.backends.tensorrt.serving.loading import load_engine
@@ -39,6 +40,10 @@ class TensorRtBackend(BuildsEngines):
             return Availability(False, reason=str(refusal), remedy=INSTALL_HINT)
         names = tuple(f'GPU.{device.index}' for device in devices)
         return Availability(True, sdk.version, (*names, 'AUTO'))
+
+    def bus_id(self, device: str) -> str:
+        """Say where on the PCI bus a GPU is; see ``KnowsBus``."""
+        return bus_id(device)
 
     def compile_model(
         self, artifact: Path, spec: ModelSpec, options: CompileOptions

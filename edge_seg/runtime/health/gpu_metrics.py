@@ -6,9 +6,10 @@ import threading
 import time
 from typing import Protocol
 
-from edge_seg.backends.gpu_reading import GpuReading
+from edge_seg.backends.gpu_reading import GpuReading, KnowsBus
 from edge_seg.backends.jetson_reading import Jetson
 from edge_seg.backends.nvml_reading import Nvml
+from edge_seg.backends.registry import AUTO, BACKEND_NAMES, create
 from edge_seg.errors import BackendUnavailable
 from edge_seg.runtime.health.health_values import KeyValue
 
@@ -28,8 +29,31 @@ class GpuMeter(Protocol):
         """Let it go; twice is fine, and it never raises."""
 
 
-# A Jetson's NVML knows names only; sysfs has the rest.
-METERS: Sequence[Callable[[], GpuMeter]] = (Jetson, Nvml)
+Meters = Sequence[Callable[[], GpuMeter]]
+
+
+def meters_of(backend: str, device: str) -> Meters:
+    """Give the ways to ask the GPU that models run on, the best first.
+
+    Args:
+        backend: as the parameter says: a name, or 'auto'.
+        device: as in ``CompileOptions``.
+    """
+    # A Jetson's NVML knows names only; sysfs has the rest.
+    return (Jetson, lambda: Nvml(_bus_id(backend, device)))
+
+
+def _bus_id(backend: str, device: str) -> str:
+    """Give the place of the GPU on the PCI bus; '' where no backend tells."""
+    name = BACKEND_NAMES[0] if backend == AUTO else backend  # 'auto' would take it
+    found = create(name)
+    if not isinstance(found, KnowsBus):
+        return ''
+    try:
+        return found.bus_id(device)
+    except BackendUnavailable as unknown:
+        logger.debug('the first GPU is asked: %s', unknown)
+        return ''
 
 
 class GpuMetrics:
@@ -42,7 +66,7 @@ class GpuMetrics:
 
     def __init__(
         self,
-        meters: Sequence[Callable[[], GpuMeter]] = METERS,
+        meters: Meters,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

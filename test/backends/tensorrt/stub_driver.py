@@ -15,6 +15,9 @@ int cuDeviceGet(int *device, int ordinal) {{ *device = ordinal; return 0; }}
 int cuDeviceGetName(char *name, int size, int device) {{
     strncpy(name, device ? "Second" : "Orin", size); return 0;
 }}
+int cuDeviceGetPCIBusId(char *text, int size, int device) {{
+    strncpy(text, device ? "0000:65:00.0" : "0000:01:00.0", size); return device > 1 ? 101 : 0;
+}}
 int cuCtxPopCurrent_v2(void **context) {{ *context = 0; return 201; }}
 int cuDeviceGetAttribute(int *value, int attribute, int device) {{
     switch (attribute) {{

@@ -1,21 +1,24 @@
 """What the TensorRT backend says about a machine, driver first."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 import sys
 
 from edge_seg.backends import tensorrt
 from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.gpu_reading import KnowsBus
 from edge_seg.backends.tensorrt import TensorRtBackend
 from edge_seg.backends.tensorrt.cuda.driver import (
     DeviceInfo,
     driver_problem,
     DriverRefused,
+    pci_bus_id,
     pop_context,
     read_devices,
 )
 from edge_seg.errors import BackendUnavailable
-from fake_machine import FakeMachine
+from fake_machine import FakeMachine, ORIN
 import pytest
 from stub_driver import stub_driver
 from tiny_models import TinyModel
@@ -148,3 +151,25 @@ def test_without_a_driver_compiling_is_refused_with_what_is_needed(tmp_path: Pat
     with pytest.raises(BackendUnavailable) as refusal:
         TensorRtBackend().compile_model(artifact, model.spec, CompileOptions())
     assert 'install the NVIDIA driver' in refusal.value.remedy
+
+
+def test_a_gpu_is_found_on_the_pci_bus(
+    any_machine: Callable[..., FakeMachine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = str(stub_driver(tmp_path, devices=2))
+    assert [pci_bus_id(index, library) for index in (0, 1)] == ['0000:01:00.0', '0000:65:00.0']
+    with pytest.raises(DriverRefused, match='error 101'):
+        pci_bus_id(2, library)
+    machine = any_machine()
+    machine.devices(*read_devices(library), replace(ORIN, index=2))
+    monkeypatch.setattr(
+        'edge_seg.backends.tensorrt.library.device.pci_bus_id',
+        lambda index: pci_bus_id(index, library),
+    )
+    assert isinstance(machine.backend, KnowsBus)
+    assert machine.backend.bus_id('AUTO') == '0000:01:00.0'
+    assert machine.backend.bus_id('GPU.1') == '0000:65:00.0'
+    with pytest.raises(BackendUnavailable, match=r'GPU\.2 .*error 101'):
+        machine.backend.bus_id('GPU.2')
+    with pytest.raises(BackendUnavailable, match="no device 'CPU'"):
+        machine.backend.bus_id('CPU')

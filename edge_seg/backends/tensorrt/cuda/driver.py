@@ -20,6 +20,7 @@ _CUDA_ERRORS = {
 # CUdevice_attribute, cuda.h
 _SM_COUNT, _INTEGRATED, _CC_MAJOR, _CC_MINOR = 16, 18, 75, 76
 _NAME_BYTES = 256
+_BUS_ID_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,27 @@ def read_devices(library: str = DRIVER_LIBRARY) -> tuple[DeviceInfo, ...]:
     return tuple(_described(driver, index, cuda) for index in range(count))
 
 
+def pci_bus_id(index: int, library: str = DRIVER_LIBRARY) -> str:
+    """Say where a GPU is on the PCI bus, by which other libraries know it too.
+
+    Args:
+        index: ordinal of the GPU, of those that CUDA_VISIBLE_DEVICES leaves.
+        library: file name of the driver's library.
+
+    Returns:
+        Domain, bus, device and function, e.g. '0000:01:00.0'.
+
+    Raises:
+        DriverRefused: there is no such GPU, or the driver fails.
+    """
+    driver = _opened(library)
+    _device_count(driver)
+    text = ctypes.create_string_buffer(_BUS_ID_BYTES)
+    size = ctypes.c_int(_BUS_ID_BYTES)
+    _call(driver, 'cuDeviceGetPCIBusId', text, size, _handle(driver, index))
+    return text.value.decode('ascii')
+
+
 def pop_context(library: str = DRIVER_LIBRARY) -> None:
     """Take the newest context from the stack of the calling thread.
 
@@ -113,9 +135,14 @@ def _device_count(driver: ctypes.CDLL) -> int:
     return count.value
 
 
-def _described(driver: ctypes.CDLL, index: int, cuda: str) -> DeviceInfo:
+def _handle(driver: ctypes.CDLL, index: int) -> ctypes.c_int:
     device = ctypes.c_int(0)
     _call(driver, 'cuDeviceGet', ctypes.byref(device), ctypes.c_int(index))
+    return device
+
+
+def _described(driver: ctypes.CDLL, index: int, cuda: str) -> DeviceInfo:
+    device = _handle(driver, index)
     name = ctypes.create_string_buffer(_NAME_BYTES)
     _call(driver, 'cuDeviceGetName', name, ctypes.c_int(_NAME_BYTES), device)
 

@@ -2,7 +2,12 @@
 
 from collections.abc import Sequence
 
-from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo, DriverRefused, read_devices
+from edge_seg.backends.tensorrt.cuda.driver import (
+    DeviceInfo,
+    DriverRefused,
+    pci_bus_id,
+    read_devices,
+)
 from edge_seg.backends.tensorrt.library.sdk import INSTALL_HINT
 from edge_seg.errors import BackendUnavailable
 
@@ -17,6 +22,19 @@ def this_device(requested: str) -> DeviceInfo:
         return _picked(requested, read_devices())
     except DriverRefused as refusal:
         raise BackendUnavailable(str(refusal), remedy=INSTALL_HINT) from refusal
+
+
+def bus_id(requested: str) -> str:
+    """Say where on the PCI bus the GPU is that ``CompileOptions.device`` names.
+
+    Raises:
+        BackendUnavailable: there is no driver, no such GPU, or it does not tell.
+    """
+    device = this_device(requested)
+    try:
+        return pci_bus_id(device.index)
+    except DriverRefused as refusal:
+        raise BackendUnavailable(f'{device} is on no known bus: {refusal}') from refusal
 
 
 def _picked(requested: str, devices: Sequence[DeviceInfo]) -> DeviceInfo:
