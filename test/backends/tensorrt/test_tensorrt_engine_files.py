@@ -121,6 +121,44 @@ def test_a_link_lies_in_a_folder_that_others_may_not_write_either(
         read_engine(tmp_path / 'link.plan')
 
 
+def test_a_link_in_the_middle_of_the_way_is_held_to_the_same_rule(
+    engine: Path, tmp_path: Path
+) -> None:
+    shared = tmp_path / 'shared'
+    shared.mkdir()
+    (shared / 'file').symlink_to(engine)
+    (shared / 'folder').symlink_to(engine.parent)
+    (tmp_path / 'first.plan').symlink_to(Path('shared', 'file'))
+    (tmp_path / 'first').symlink_to(Path('shared', '..', 'shared', 'folder'))
+    ways = tmp_path / 'first.plan', tmp_path / 'first' / 'net.plan'
+    for way in ways:
+        assert read_engine(way).blob == engine.read_bytes()
+    shared.chmod(0o777)
+    for way in ways:
+        with pytest.raises(CompileFailed, match='shared is writable by others'):
+            read_engine(way)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can give links away')
+def test_a_link_of_another_user_is_refused(engine: Path, tmp_path: Path) -> None:
+    shared = tmp_path / 'shared'
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / 'folder').symlink_to(engine.parent)
+    assert read_engine(shared / 'folder' / 'net.plan').blob
+    os.chown(shared / 'folder', 12345, -1, follow_symlinks=False)
+    with pytest.raises(CompileFailed, match='folder belongs to user 12345'):
+        read_engine(shared / 'folder' / 'net.plan')
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / 'a.plan').symlink_to('b.plan')
+    (tmp_path / 'b.plan').symlink_to('a.plan')
+    with pytest.raises(PrebuiltUnusable, match='cannot be read: Too many levels'):
+        read_engine(tmp_path / 'a.plan')
+
+
 @pytest.mark.parametrize(('mode', 'refused'), [(0o777, True), (0o1777, False), (0o755, False)])
 def test_a_folder_further_up_in_which_others_can_exchange_folders_is_refused(
     engine: Path, mode: int, refused: bool

@@ -1,6 +1,6 @@
 """Reads files that nobody but this user or root can have written or exchanged."""
 
-from collections.abc import Iterator
+import errno
 import os
 from pathlib import Path
 import stat
@@ -8,6 +8,8 @@ import stat
 from edge_seg.errors import CompileFailed, PrebuiltUnusable
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_MOST_LINKS = 40
+"""As many as Linux follows."""
 
 
 def read_trusted(path: Path, *, limit: int = -1) -> bytes:
@@ -15,7 +17,7 @@ def read_trusted(path: Path, *, limit: int = -1) -> bytes:
 
     The permissions are those of the open file, so that it cannot be exchanged in between; those
     of the folders around it tell whether it could have been exchanged before. Links are followed,
-    and held to the same rule at both ends.
+    and each on the way is held to the same rule.
 
     Args:
         path: the file.
@@ -26,9 +28,8 @@ def read_trusted(path: Path, *, limit: int = -1) -> bytes:
         PrebuiltUnusable: it cannot be read.
         CompileFailed: others can write it, or could have put another in its place.
     """
-    check_place(path)
-    real = path.absolute().resolve()
     try:
+        real = check_place(path)
         handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise
@@ -45,17 +46,29 @@ def read_trusted(path: Path, *, limit: int = -1) -> bytes:
         os.close(handle)
 
 
-def check_place(path: Path) -> None:
+def check_place(path: Path) -> Path:
     """Refuse a place where others could exchange a file; there need not be one yet.
 
+    Returns:
+        The place that was checked, every link on the way to it followed.
+
     Raises:
-        CompileFailed: others can write to its folder, or to one further up.
+        CompileFailed: others can write to its folder, to one further up, or to one that a link
+            on the way lies in.
+        PrebuiltUnusable: links lead in a circle.
     """
-    given = path.absolute()
-    for place in dict.fromkeys((given, given.resolve())):
+    place = path.absolute()
+    for _ in range(_MOST_LINKS):
         _check_folder(place.parent)
         for folder in place.parent.parents:
             _check_ancestor(folder)
+        ways = (*reversed(place.parents), place)
+        link = next((each for each in ways if each.is_symlink()), None)
+        if link is None:
+            return place
+        _check_owner(link, os.lstat(link))  # in /tmp its owner may exchange it
+        place = link.parent / os.readlink(link) / place.relative_to(link)
+    raise PrebuiltUnusable(f'{path} cannot be read: {os.strerror(errno.ELOOP)}')
 
 
 def _check_folder(folder: Path) -> None:
@@ -78,23 +91,22 @@ def _check_ancestor(folder: Path) -> None:
 
 
 def _check_writers(path: Path, found: os.stat_result) -> None:
-    for problem, expected, remedy in _problems(path, found):
-        raise CompileFailed(problem, expected=expected, remedy=remedy)
-
-
-def _problems(path: Path, found: os.stat_result) -> Iterator[tuple[str, str, str]]:
-    if found.st_uid not in (0, os.geteuid()):
-        yield (
-            f'{path} belongs to user {found.st_uid}',
-            'this user or root: an engine is executable code',
-            f'sudo chown {os.geteuid()} {path}, if you trust what is in it',
-        )
+    _check_owner(path, found)
     if found.st_mode & _OTHERS_MAY_WRITE:
-        yield (
+        raise CompileFailed(
             f'{path} is writable by others (mode {stat.S_IMODE(found.st_mode):04o})',
-            'an engine that only its owner can write: it is executable code',
+            expected='an engine that only its owner can write: it is executable code',
             # A folder like /tmp must stay as it is.
-            'move the engine into a folder of your own'
+            remedy='move the engine into a folder of your own'
             if found.st_mode & stat.S_ISVTX
             else f'chmod go-w {path}, if you trust what is in it',
+        )
+
+
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    if found.st_uid not in (0, os.geteuid()):
+        raise CompileFailed(
+            f'{path} belongs to user {found.st_uid}',
+            expected='this user or root: an engine is executable code',
+            remedy=f'sudo chown -h {os.geteuid()} {path}, if you trust what is in it',
         )
