@@ -4,6 +4,7 @@ from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer
+from edge_seg.backends.tensorrt.engine.precision import UNKNOWN
 from edge_seg.backends.tensorrt.files.engine import (
     check_core,
     check_machine,
@@ -63,6 +64,8 @@ def _check_full_fp32(file: EngineFile, *, remedy: str) -> None:
     """Refuse TF32 where fp32 is named; only a record tells, the engine says fp32 of both."""
     if file.record is None or not file.record.key.tf32:
         return
+    if file.record.key.precision not in ('fp32', UNKNOWN):
+        return  # refused for that
     raise CompileFailed(
         f'{file.name} may compute in TF32, it was built with precision: auto',
         expected='fp32',
