@@ -216,6 +216,20 @@ def test_a_build_is_cancelled_from_its_progress(building: FakeMachine) -> None:
     assert not (building.folder / 'net.plan').exists()
 
 
+def test_a_network_that_changes_before_it_is_read_gives_no_engine(
+    building: FakeMachine,
+) -> None:
+    def exchange(progress: BuildProgress) -> bool:
+        # Its digest, after which the engine is named, is taken by now.
+        if progress.phase == 'reading the network':
+            TinyModel(dynamic=True).save(building.folder / 'net.onnx')
+        return True
+
+    with pytest.raises(CompileFailed, match=r'net\.onnx was changed while it was read'):
+        build(building, TinyModel(), on_progress=exchange)
+    assert not (building.folder / 'net.plan').exists()
+
+
 def test_timings_are_kept_and_those_of_another_version_are_not_used(
     building: FakeMachine,
 ) -> None:

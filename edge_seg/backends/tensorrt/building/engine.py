@@ -17,6 +17,7 @@ from edge_seg.backends.tensorrt.building.graph import (
     refuse,
 )
 from edge_seg.backends.tensorrt.building.monitor import ProgressBook, watch
+from edge_seg.backends.tensorrt.building.network import check_unchanged
 from edge_seg.backends.tensorrt.building.plan import BuildPlan, plan_build
 from edge_seg.backends.tensorrt.building.precision import conversion
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
@@ -102,6 +103,7 @@ def _serialised(sdk: Sdk, plan: BuildPlan, book: ProgressBook) -> tuple[bytes, t
     builder = make_builder(sdk)
     network = make_network(sdk, builder, strongly_typed=plan.limits.precision.strongly_typed)
     parse_onnx(sdk, network, file)
+    check_unchanged(plan.network)
     fit = fit_network(sdk, network, plan.spec, file.name)
     mark = sdk.ring.mark()
     config = builder.create_builder_config()

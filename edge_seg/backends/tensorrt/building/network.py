@@ -73,6 +73,20 @@ def read_network(path: Path) -> NetworkFacts:
     return NetworkFacts(path, _precision(census), digest)
 
 
+def check_unchanged(network: NetworkFacts) -> None:
+    """Make sure that what TensorRT has just read is what the engine will be named after.
+
+    Raises:
+        CompileFailed: the file or its external data are others than before.
+    """
+    if read_network(network.path).sha256 != network.sha256:
+        raise CompileFailed(
+            f'{network.path.name} was changed while it was read',
+            expected='the same file from the start of a build',
+            remedy='build again; publish a changed network as a new version',
+        )
+
+
 def _precision(census: _Census) -> str:
     if census.quantised:
         return 'int8'
