@@ -159,6 +159,30 @@ def out_of_memory(open_cuda: Open) -> None:
         cuda.close()
 
 
+def half_made(open_cuda: Open) -> None:
+    """Give back what a failed block took, a copy under way included, and nothing else."""
+    cuda = open_cuda()
+    try:
+        stream, kept = cuda.stream(), cuda.allocate(MIB)
+        before = cuda.memory().free
+
+        def too_much() -> None:
+            with cuda.all_or_nothing(stream):
+                host = cuda.allocate_host(NBYTES, mapped=False)
+                cuda.upload(cuda.allocate(256 * MIB), host, stream)
+                cuda.allocate(cuda.memory().total * 2)
+
+        with pytest.raises(CudaFailed):
+            too_much()
+        assert abs(cuda.memory().free - before) < 64 * MIB
+        with cuda.all_or_nothing(stream):
+            stays = cuda.allocate(MIB)
+        assert kept.address != stays.address
+        work_once(cuda)
+    finally:
+        cuda.close()
+
+
 def close_twice(open_cuda: Open) -> None:
     """Close again, which must do nothing."""
     cuda = open_cuda()
@@ -247,5 +271,5 @@ def kernel_in_a_graph(
 
 CHECKS = (
     round_trip, mapped_memory, two_streams, graph, failed_capture, figures, out_of_memory,
-    close_twice, every_order,
+    half_made, close_twice, every_order,
 )  # fmt: skip

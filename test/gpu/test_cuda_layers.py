@@ -10,7 +10,7 @@ import sys
 import textwrap
 
 import cuda_checks
-from edge_seg.backends.tensorrt.cuda.driver import read_devices
+from edge_seg.backends.tensorrt.cuda.driver import pci_bus_id, read_devices
 from edge_seg.backends.tensorrt.cuda.interface import Cuda
 from edge_seg.backends.tensorrt.cuda.opening import choose_layer, open_cuda
 from edge_seg.backends.tensorrt.cuda.owner import OwnerThread
@@ -54,7 +54,9 @@ def test_the_driver_describes_its_devices() -> None:
         assert device.name
         assert device.compute_capability >= (5, 0)
         assert device.sm_count > 0
-        print(device, device.sm_count, 'SM, CUDA', device.driver_cuda)
+        place = pci_bus_id(device.index)
+        assert place.count(':') == 2
+        print(device, device.sm_count, 'SM, CUDA', device.driver_cuda, 'at', place)
 
 
 @pytest.mark.parametrize('check', cuda_checks.CHECKS, ids=lambda check: check.__name__)
