@@ -1,16 +1,18 @@
-"""Keeps a new process clear of the shared memory that a killed one left behind.
+"""Keeps clear of the shared memory that a killed process left behind.
 
-Fast DDS gives a process that starts after a kill the numbers of the dead one, and with them the
-names of its ports in shared memory, while the others still send there:
+What Fast DDS 2.14 to 3.6 does after a kill (class ``Port`` of SharedMemGlobal and of its manager),
+and what is done about it here:
 
-- Until they find that nobody reads a port, for up to 2 s; or for ever, when the kill came at a
-  moment at which they cannot tell. The lock file of the port is there as long.
-- Until the lease of the dead ends, 20 s after its last word. Each of them makes the port anew and
-  removes it, with every message, and the lock that guards it as well. In one of 20 starts what
-  goes is the port that the new process has just made.
-
-The new process is deaf then, for good (Fast DDS 3.2, ``SharedMemGlobal::Port``: ``WatchTask`` and
-``~Port``). So the numbers of the dead are kept taken until it has numbers of its own.
+- A process that starts gets the numbers of the dead one, and with them the names of its ports,
+  while the others still send there: until they find that nobody reads, for up to 2 s, or for ever
+  when the kill came at a moment at which they cannot tell; and until the lease of the dead ends,
+  20 s after its last word, making the port anew and removing it, and the lock that guards it as
+  well, with every message. In one of 20 starts that is the port of the new process. It is deaf
+  then, for good. So the numbers of the dead are kept taken until it has numbers of its own.
+- Who was killed while it read a message leaves a note of that in the port. Who finds the port dead
+  and sees the lock file that the reader kept locked, clears the note in a loop that never ends
+  (issue 6484 of Fast DDS): a camera driver hangs for good. Without the file there is no loop. So
+  the file goes before anybody looks, which is after 1 s at the earliest.
 """
 
 from __future__ import annotations
@@ -28,12 +30,16 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 FOLDER = Path('/dev/shm')
 OPEN_FILES = Path('/proc/self/fd')
-LOCKS = ('fastdds_port{}_el', 'fastrtps_port{}_el')
-"""The file that the reader of a port keeps locked as long as it lives, by Fast DDS 3 and 2."""
+PORTS = ('fastdds_port{}', 'fastrtps_port{}')
+"""A port in shared memory, by Fast DDS 3 and 2."""
+LOCKS = tuple(f'{port}_el' for port in PORTS)
+"""The file that the reader of a port keeps locked as long as it lives."""
 NOTE = 'edge_seg_port{}_el'
-"""A second name of that file. The first one the others clear away when they find the dead."""
+"""A second name of that file, which outlives the first."""
 ALIVE_S = 0.0
 """Time of a note when the process was last seen alive; else when it was first seen dead."""
+YOUNG_S = 0.2
+"""A file of this age may be about to be locked by who made it."""
 REST_S = 30.0
 """So long a number is kept at least, more than the lease."""
 KEPT = 24
@@ -48,19 +54,36 @@ _PORT = re.compile(r'(?:fastdds|fastrtps|edge_seg)_port(\d+)_el')
 def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> Iterator[None]:
     """Let a process that joins a domain inside the block not take the place of a killed one.
 
-    What the dead left stays: who sends to a port may have it open, and would go on sending into a
-    file that is gone. Does nothing with other middlewares.
+    Does nothing with other middlewares.
 
     Args:
         domain: its number; None = that of the environment.
         folder: where shared memory shows as files.
     """
     with ExitStack() as places:
-        if 'fastrtps' in get_rmw_implementation_identifier():
+        if _is_fast_dds():
             places.callback(_note_own, folder)
-            for place in _resting(_own_domain() if domain is None else domain, folder):
+            for place in _resting(domain, folder):
                 _keep_taken(place, places)
         yield
+
+
+def bury_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> None:
+    """Clear away the locks of who was killed, so that nobody hangs who sends to them.
+
+    To be called several times a second. The ports themselves stay: who has one open would go on
+    sending into a file that is gone.
+
+    Args:
+        domain: see `clear_of_the_dead`.
+        folder: see `clear_of_the_dead`.
+    """
+    if _is_fast_dds():
+        _resting(domain, folder)
+
+
+def _is_fast_dds() -> bool:
+    return 'fastrtps' in get_rmw_implementation_identifier()
 
 
 def _own_domain() -> int:
@@ -68,9 +91,10 @@ def _own_domain() -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _resting(domain: int, folder: Path) -> list[int]:
+def _resting(domain: int | None, folder: Path) -> list[int]:
     """Give the discovery ports of the participants that died last."""
-    first = _BASE + _PER_DOMAIN * domain + _DISCOVERY
+    number = _own_domain() if domain is None else domain
+    first = _BASE + _PER_DOMAIN * number + _DISCOVERY
     ports = range(first, first + _PER_DOMAIN - _DISCOVERY)
     found = (_PORT.fullmatch(name) for name in os.listdir(folder))
     seen_s: dict[int, float] = {}
@@ -88,23 +112,31 @@ def _dead_since(port: int, folder: Path) -> float | None:
     now_s = time.time()
     for lock in (folder / name.format(port) for name in LOCKS):
         with suppress(OSError):  # no such port, or of another user
-            if _is_read(lock):
+            if now_s - lock.stat().st_mtime < YOUNG_S or _is_read(lock):
                 return None
             if not (note.exists() and note.samefile(lock)):
                 _note(lock, note, now_s)  # of a process that made none
-    try:
+            lock.unlink()
+    with suppress(OSError):  # there is no note, or no more
+        dead_s = note.stat().st_mtime
         if _is_read(note):
             return None
-        found = note.stat()
-        if found.st_mtime == ALIVE_S:
+        if dead_s == ALIVE_S:
             os.utime(note, (now_s, now_s))
             return now_s
-        if found.st_nlink > 1 or now_s - found.st_mtime <= REST_S:
-            return found.st_mtime
+        if now_s - dead_s <= REST_S or _is_open_still(port, folder, dead_s):
+            return dead_s
         note.unlink()
-    except OSError:  # none, just removed, or of another user
-        pass
     return None
+
+
+def _is_open_still(port: int, folder: Path, dead_s: float) -> bool:
+    """Say whether a port is the one of who died then: whoever finds that out removes it."""
+    for name in PORTS:
+        with suppress(FileNotFoundError):
+            if (folder / name.format(port)).stat().st_mtime < dead_s:
+                return True
+    return False
 
 
 def _is_read(lock: Path) -> bool:

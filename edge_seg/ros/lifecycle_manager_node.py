@@ -16,7 +16,7 @@ from typing import cast
 from diagnostic_msgs.msg import DiagnosticArray
 from edge_seg.errors import EdgeSegError
 from edge_seg.models.store import ModelStore
-from edge_seg.ros.dead_ports import clear_of_the_dead
+from edge_seg.ros.dead_ports import bury_the_dead, clear_of_the_dead
 from edge_seg.ros.lifecycle_client import LifecycleClient
 from edge_seg.ros.log_bridge import forward_logs
 from edge_seg.ros.manager_diagnostics import diagnostics
@@ -43,7 +43,7 @@ from std_srvs.srv import Trigger
 # Two commands (one running, one taking its place), ~/is_active, answers, diagnostics, one spare.
 EXECUTOR_THREADS = 6
 DIAGNOSTICS_PERIOD_S = 1.0  # REP 107
-WATCHDOG_PERIOD_S = 0.5
+LOOK_PERIOD_S = 0.25
 
 
 class LifecycleManagerNode(Node):
@@ -212,7 +212,8 @@ def _run(stop: StopRequest) -> int:
     node.start()
     told = False
     while not told and node.alive and spinning.is_alive():
-        told = stop.wait(WATCHDOG_PERIOD_S)
+        told = stop.wait(LOOK_PERIOD_S)
+        bury_the_dead()
     node.finish()
     executor.shutdown(timeout_sec=1.0)
     spinning.join(1.0)

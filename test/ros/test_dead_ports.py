@@ -12,7 +12,7 @@ import threading
 import time
 
 from edge_seg.ros import dead_ports
-from edge_seg.ros.dead_ports import clear_of_the_dead, KEPT, REST_S
+from edge_seg.ros.dead_ports import bury_the_dead, clear_of_the_dead, KEPT, REST_S
 import pytest
 
 LIMIT_S = 60.0
@@ -65,6 +65,8 @@ def leave_port(folder: Path, port: int, name: str = 'fastdds') -> Path:
     (folder / f'sem.{name}_port{port}_mutex').write_bytes(b'')
     lock = folder / f'{name}_port{port}_el'
     lock.write_bytes(b'')
+    a_while_ago_s = lock.stat().st_mtime - 1.0
+    os.utime(lock, (a_while_ago_s, a_while_ago_s))
     return lock
 
 
@@ -119,7 +121,9 @@ def test_the_number_of_a_killed_process_stays_taken_for_a_moment(
         assert is_free(living)
 
     assert is_free(dead)
-    assert left <= set(tmp_path.iterdir()), 'somebody may have these open'
+    assert left - set(tmp_path.iterdir()) == {
+        tmp_path / f'{name}_port{port}_el' for port in (dead, dead + 1)
+    }, 'somebody may have the others open'
 
 
 def test_the_number_rests_when_the_others_have_cleared_the_dead_away(tmp_path: Path) -> None:
@@ -143,19 +147,40 @@ def test_the_number_rests_when_the_others_have_cleared_the_dead_away(tmp_path: P
 def test_the_number_is_given_back_when_the_others_have_forgotten_the_dead(tmp_path: Path) -> None:
     domain = free_domain()
     port = discovery_port(domain, 0)
-    lock = leave_port(tmp_path, port)
+    leave_port(tmp_path, port)
     with clear_of_the_dead(domain, folder=tmp_path):
         assert not is_free(port)
+    segment = tmp_path / f'fastdds_port{port}'
     (note,) = tmp_path.glob('edge_seg_*')
-    long_ago_s = note.stat().st_mtime - REST_S - 1.0
-    os.utime(note, (long_ago_s, long_ago_s))
+    for path, ago_s in ((segment, REST_S + 2.0), (note, REST_S + 1.0)):
+        then_s = path.stat().st_mtime - ago_s
+        os.utime(path, (then_s, then_s))
 
     with clear_of_the_dead(domain, folder=tmp_path):
         assert not is_free(port), 'the others have not found out yet'
-    lock.unlink()
+    segment.unlink()
+    segment.write_bytes(b'made by who goes on sending')
     with clear_of_the_dead(domain, folder=tmp_path):
         assert is_free(port)
     assert not note.exists(), 'notes must not pile up'
+
+
+def test_the_lock_of_the_dead_goes_at_once_and_that_of_the_living_stays(tmp_path: Path) -> None:
+    domain = free_domain()
+    dead, living, starting = (
+        leave_port(tmp_path, discovery_port(domain, participant)) for participant in range(3)
+    )
+    os.utime(starting)
+    with living.open('rb') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        bury_the_dead(domain, folder=tmp_path)
+
+        assert not dead.exists()
+        assert living.exists()
+        assert starting.exists(), 'its reader is about to lock it'
+    with clear_of_the_dead(domain, folder=tmp_path):
+        assert not is_free(discovery_port(domain, 0)), 'its number rests all the same'
 
 
 def test_of_very_many_dead_the_first_give_their_numbers_away(tmp_path: Path) -> None:
@@ -203,12 +228,9 @@ def test_a_number_that_somebody_has_taken_again_is_his(tmp_path: Path) -> None:
     leave_port(tmp_path, port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as successor:
         successor.bind(('', port))
-        left = set(tmp_path.iterdir())
 
         with clear_of_the_dead(domain, folder=tmp_path):
-            pass
-
-    assert left <= set(tmp_path.iterdir())
+            assert is_free(discovery_port(domain, 0))
 
 
 def test_other_middlewares_are_not_helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
