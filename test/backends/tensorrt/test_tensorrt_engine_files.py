@@ -369,8 +369,9 @@ def test_a_recorded_precision_is_reported_and_held_against_the_wish(
     served = machine.backend.compile_model(engine, model.spec, CompileOptions(precision='fp16'))
     assert served.report.precision == 'fp16'
     served.close()
-    with pytest.raises(CompileFailed, match='computes in fp16; expected int8'):
-        machine.backend.compile_model(engine, model.spec, CompileOptions(precision='int8'))
+    for other in ('int8', 'fp32'):
+        with pytest.raises(CompileFailed, match=f'computes in fp16; expected {other}'):
+            machine.backend.compile_model(engine, model.spec, CompileOptions(precision=other))
 
 
 def test_an_engine_that_may_compute_in_tf32_is_not_the_fp32_that_is_named(
