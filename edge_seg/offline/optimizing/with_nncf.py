@@ -5,6 +5,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 import io
 import logging
 import os
+import sys
 from typing import Any, TYPE_CHECKING
 
 from edge_seg.backends.sdk import sdk_import
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import onnx
 
 INSTALL_HINT = 'pip install "edge_seg[quantise]", or pip install nncf onnx onnxruntime openvino'
+ERRORS_ONLY = 3
+FOREIGN = (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 
 def nncf_version() -> str:
@@ -66,8 +69,15 @@ def quantise_onnx(
     with _quiet(), _explained('the ONNX graph'):
         import onnxruntime
 
+        onnxruntime.set_default_logger_severity(ERRORS_ONLY)
         made: onnx.ModelProto = _quantised(
-            nncf, model, calibration, feed=feed, bound=bound, running=running
+            nncf,
+            model,
+            calibration,
+            feed=feed,
+            bound=bound,
+            running=running,
+            advanced=_ranges_by_tensor(nncf),
         )
         return made
 
@@ -107,6 +117,7 @@ def _quantised(
     feed: Callable[[UInt8Array], Any],
     bound: AccuracyBound | None,
     running: Callable[[Any], Callable[[UInt8Array], AnyArray]],
+    advanced: Any = None,
 ) -> Any:
     """Quantise.
 
@@ -117,11 +128,12 @@ def _quantised(
         feed: makes resized pixels what the model takes, each when its turn comes.
         bound: how much may be lost, or None.
         running: makes a function that gives the network's output of what NNCF has to be judged.
+        advanced: what NNCF has beside, or None.
     """
     data = nncf.Dataset(calibration.pixels, feed)
     options = _options(nncf, len(calibration.pixels))
     if bound is None:
-        return nncf.quantize(model, data, **options)
+        return nncf.quantize(model, data, advanced_parameters=advanced, **options)
 
     def score(made: Any, frames: Iterable[KnownFrame]) -> tuple[float, list[float]]:
         infer = running(made)
@@ -129,7 +141,13 @@ def _quantised(
 
     judge = nncf.Dataset(bound.frames, lambda frame: feed(frame.pixels))
     return nncf.quantize_with_accuracy_control(
-        model, data, judge, score, max_drop=bound.max_drop, **options
+        model,
+        data,
+        judge,
+        score,
+        max_drop=bound.max_drop,
+        advanced_quantization_parameters=advanced,
+        **options,
     )
 
 
@@ -148,10 +166,27 @@ def _options(nncf: Any, frames: int) -> dict[str, Any]:
     return {'preset': nncf.QuantizationPreset.PERFORMANCE, 'subset_size': frames}
 
 
+def _ranges_by_tensor(nncf: Any) -> Any:
+    # By channel, as NNCF has it before depthwise convolutions, TensorRT takes none.
+    from nncf.quantization.advanced_parameters import QuantizationParameters
+
+    return nncf.AdvancedQuantizationParameters(
+        activations_quantization_params=QuantizationParameters(per_channel=False)
+    )
+
+
 def _rank(model: 'onnx.ModelProto', name: str) -> int:
     return next(
         len(value.type.tensor_type.shape.dim) for value in model.graph.input if value.name == name
     )
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """List what NNCF raises about a network; those of ONNX Runtime have no root in common."""
+    module = sys.modules.get('onnxruntime.capi.onnxruntime_pybind11_state')
+    found = vars(module).values() if module else ()
+    own = (each for each in found if isinstance(each, type) and issubclass(each, Exception))
+    return (*FOREIGN, *own)
 
 
 @contextmanager
@@ -175,7 +210,7 @@ def _explained(what: str) -> Iterator[None]:
         raise BackendUnavailable(
             f'NNCF misses {error.name or error}', remedy=INSTALL_HINT
         ) from error
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except _errors() as error:
         text = ' '.join(str(error).split())[:300] or type(error).__name__
         raise CompileFailed(
             f'NNCF cannot quantise {what}: {text}',

@@ -33,7 +33,7 @@ def network(*layers: tuple[str, Array], size: Size = SIZE) -> onnx.ModelProto:
     """Chain convolutions, a Relu between them.
 
     Args:
-        layers: name and kernel (out, in, h, w) of each.
+        layers: name and kernel (out, in, h, w) of each; depthwise with one channel in.
         size: of input and output.
     """
     nodes, weights, value = [], [], 'image'
@@ -42,9 +42,9 @@ def network(*layers: tuple[str, Array], size: Size = SIZE) -> onnx.ModelProto:
         last = number == len(layers) - 1
         made = 'scores' if last else f'{name}_out'
         pad = kernel.shape[2] // 2
-        nodes.append(
-            helper.make_node('Conv', [value, f'{name}_kernel'], [made], name, pads=[pad] * 4)
-        )
+        group = len(kernel) if kernel.shape[1] == 1 else 1
+        inputs = [value, f'{name}_kernel']
+        nodes.append(helper.make_node('Conv', inputs, [made], name, pads=[pad] * 4, group=group))
         if not last:
             nodes.append(helper.make_node('Relu', [made], [f'{name}_relu'], f'{name}_relu'))
         value = f'{name}_relu'
@@ -67,6 +67,15 @@ def colours() -> onnx.ModelProto:
     first = np.zeros((8, 3, 3, 3), np.float32)
     first[:3, :, 1, 1] = np.eye(3)
     return network(('first', first), ('second', same[:, [0, 1, 2, 0, 0, 0, 0, 0]] * _mask()))
+
+
+def depthwise() -> onnx.ModelProto:
+    """Give the network of ``SPEC`` with a depthwise layer in the middle."""
+    first, middle = np.zeros((8, 3, 1, 1), np.float32), np.zeros((8, 1, 3, 3), np.float32)
+    first[:3, :, 0, 0], middle[:, 0, 1, 1] = np.eye(3), 1
+    last = np.zeros((3, 8, 1, 1), np.float32)
+    last[:, :3, 0, 0] = np.eye(3)
+    return network(('first', first), ('middle', middle), ('last', last))
 
 
 def fragile() -> onnx.ModelProto:

@@ -23,7 +23,16 @@ from edge_seg.offline.evaluation.frames import FrameRequest
 from edge_seg.offline.evaluation.label_files import PairingRule
 from edge_seg.offline.optimizing.attempts import OptimizeRequest
 from edge_seg.offline.optimizing.optimizing import optimize
-from measured_models import colours, fragile, labelled_folder, publish, publish_files, SIZE, SPEC
+from measured_models import (
+    colours,
+    depthwise,
+    fragile,
+    labelled_folder,
+    publish,
+    publish_files,
+    SIZE,
+    SPEC,
+)
 import onnx
 import pytest
 from tiny_models import TinyModel
@@ -72,6 +81,39 @@ def test_int8_comes_as_ir_and_as_onnx_and_keeps_the_masks(
     assert fields['calibration'].startswith('4 frames: synthetic')
     assert 'nncf' in fields['optimized_with']
     assert dict(made.manifest.provenance.metrics)['miou'] > 0.99
+
+
+def test_activations_have_one_range_for_all_channels(
+    stores: LayeredStore, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """TensorRT takes no others, before depthwise convolutions either."""
+    publish(stores, tmp_path / 'files', depthwise())
+    optimize(stores, 'colours', int8())
+    graph = onnx.load(str(stores.resolve('colours@2').path / 'colours.onnx')).graph
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    ranges = [
+        shapes[node.input[1]]
+        for node in graph.node
+        if node.op_type == 'QuantizeLinear' and node.input[0] not in shapes
+    ]
+    assert len(ranges) >= 3
+    assert {*ranges} <= {(), (1,)}
+    assert capfd.readouterr() == ('', '')  # what runs the graph has nothing to say to the user
+
+
+def test_a_network_that_onnx_runtime_does_not_run_is_refused(
+    stores: LayeredStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip('onnxruntime', reason='NNCF runs ONNX with it')
+    failure = onnxruntime.capi.onnxruntime_pybind11_state.Fail
+
+    def session(*_: object, **__: object) -> None:
+        raise failure('Scale and Zero-point must be a scalar')
+
+    publish(stores, tmp_path / 'files', colours())
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', session)
+    with pytest.raises(CompileFailed, match='NNCF cannot quantise .*must be a scalar.*fp16'):
+        optimize(stores, 'colours', int8(max_drop=5.0))
 
 
 def test_fp16_halves_the_weights_and_keeps_the_masks(stores: LayeredStore, tmp_path: Path) -> None:
