@@ -154,7 +154,9 @@ def _show(result: OptimizationResult) -> None:
     ]
     if before.miou is not None and after.miou is not None:
         lost = 100 * (before.miou - after.miou)
-        rows.append(['mIoU', in_percent(before.miou), in_percent(after.miou), f'{-lost:+.2f} points'])
+        rows.append(
+            ['mIoU', in_percent(before.miou), in_percent(after.miou), f'{-lost:+.2f} points']
+        )
     else:
         rows.append(['mIoU against the original', '', in_percent(result.agreement_miou), ''])
     show_table(['', before.run.model, after.run.model, ''], rows)
