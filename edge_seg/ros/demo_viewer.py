@@ -13,6 +13,7 @@ from edge_seg.core.overlay import rgb_pixels
 from edge_seg.core.values import ClassInfo, LabelArray, UInt8Array
 from edge_seg.errors import FrameRejected
 from edge_seg.ros.conversions import compressed_image, cv_bridge_decoder, NANOSECONDS, raw_image
+from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.process import keep_image_buffers_on_the_heap
 from edge_seg.ros.qos import LATCHED, reliability_to_request
 from lifecycle_msgs.msg import TransitionEvent
@@ -84,7 +85,10 @@ class DemoViewer:
         self._decode_rare = cv_bridge_decoder()
         self._context = Context()
         rclpy.init(args=[], context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node('demo_viewer', context=self._context, enable_rosout=False)
+        with clear_of_the_dead():
+            self._node = rclpy.create_node(
+                'demo_viewer', context=self._context, enable_rosout=False
+            )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._pictures: list[Subscription[Any]] = []

@@ -15,6 +15,7 @@ import time
 from edge_seg.cli.bench.cdr import STAMP_END, stamp_head
 from edge_seg.cli.bench.log import EventLog
 from edge_seg.core.encode import encode, layout
+from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.process import keep_image_buffers_on_the_heap
 from edge_seg.ros.qos import image_qos, reliability_named
 from edge_seg.sources.scenes import SceneSequence
@@ -86,7 +87,9 @@ def main(args: Sequence[str] | None = None) -> int:
     keep_image_buffers_on_the_heap()
     rclpy.init(args=list(sys.argv if args is None else args))
     try:
-        BenchCamera().run()
+        with clear_of_the_dead():
+            camera = BenchCamera()
+        camera.run()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from edge_seg.cli.bench.result import MeasurementFailed
+from edge_seg.ros.dead_ports import clear_of_the_dead
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -75,7 +76,10 @@ class BenchClient:
         self._check = check
         self._context = Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node('bench_client', context=self._context, enable_rosout=False)
+        with clear_of_the_dead():
+            self._node = rclpy.create_node(
+                'bench_client', context=self._context, enable_rosout=False
+            )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._clients: dict[str, Any] = {}

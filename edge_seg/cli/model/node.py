@@ -8,6 +8,7 @@ import time
 
 from edge_seg.errors import SourceUnavailable
 from edge_seg.ros.compat import make_executor
+from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.lifecycle_client import LifecycleClient
 from edge_seg.runtime.managing.managed_node import NodeState
 from edge_seg.runtime.managing.model_node import AT_REST, Reply, ServedModel
@@ -122,7 +123,8 @@ def connected(node_name: str) -> Iterator[LiveNode]:
     """
     # Ctrl-C is the main thread's: with rclpy's handlers it would end the spinning thread only.
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    owner = rclpy.create_node(f'edge_seg_model_{os.getpid()}')
+    with clear_of_the_dead():
+        owner = rclpy.create_node(f'edge_seg_model_{os.getpid()}')
     executor = make_executor()
     executor.add_node(owner)
     client = LifecycleClient(
