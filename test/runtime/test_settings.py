@@ -143,6 +143,7 @@ def test_what_is_set_for_tensorrt_reaches_tensorrt_alone() -> None:
             'tensorrt_memory': 'auto',
             'tensorrt_cuda_graph': True,
             'tensorrt_dla_core': 1,
+            'tensorrt_unrecorded': True,
             'tensorrt_workspace_mib': 512,
             'tensorrt_optimisation_level': 5,
         }
@@ -156,6 +157,7 @@ def test_what_is_set_for_tensorrt_reaches_tensorrt_alone() -> None:
         'memory': 'auto',
         'cuda_graph': 'true',
         'dla_core': '1',
+        'unrecorded': 'true',
         'workspace_mib': '512',
         'optimisation_level': '5',
     }

@@ -57,7 +57,7 @@ class TensorRtBackend(BuildsEngines):
             artifact: .plan, .engine or .trt; only this user or root may be able to write it.
             spec: what the manifest declares.
             options: ``extra`` takes memory (pinned, auto, mapped), cuda (auto, pycuda,
-                cuda-bindings), cuda_graph (true, false) and dla_core.
+                cuda-bindings), cuda_graph (true, false), dla_core and unrecorded (true, false).
 
         Raises:
             BackendUnavailable: driver, TensorRT, CUDA layer or device missing.

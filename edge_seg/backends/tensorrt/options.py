@@ -14,6 +14,7 @@ _CHOICES = {
     'memory': ('pinned', 'auto', 'mapped'),
     'cuda': ('auto', 'pycuda', 'cuda-bindings'),
     'cuda_graph': ('false', 'true'),
+    'unrecorded': ('false', 'true'),
 }
 _DLA_CORE = 'dla_core'
 BUILD_OPTIONS = ('workspace_mib', 'optimisation_level', 'timing_cache')
@@ -31,12 +32,14 @@ class RunOptions:
         cuda: which Python layer is used for CUDA; 'auto' prefers PyCUDA.
         cuda_graph: launch each frame as one recorded CUDA graph.
         dla_core: deep learning accelerator to load the engine for; -1 for the GPU.
+        unrecorded: take an engine that has no record of what it was built for.
     """
 
     memory: MemoryMode = 'pinned'
     cuda: CudaLayer = 'auto'
     cuda_graph: bool = False
     dla_core: int = -1
+    unrecorded: bool = False
 
     def mapped(self, device: DeviceInfo) -> bool:
         """Whether buffers are mapped.
@@ -77,6 +80,7 @@ def run_options(options: CompileOptions) -> RunOptions:
         cast(CudaLayer, values['cuda']),
         values['cuda_graph'] == 'true',
         _core(values.get(_DLA_CORE, '-1')),
+        values['unrecorded'] == 'true',
     )
 
 

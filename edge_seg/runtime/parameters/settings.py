@@ -71,6 +71,7 @@ class SegmentationSettings:
     tensorrt_memory: Literal['pinned', 'mapped', 'auto']
     tensorrt_cuda_graph: bool
     tensorrt_dla_core: int
+    tensorrt_unrecorded: bool
     tensorrt_workspace_mib: int
     tensorrt_optimisation_level: int
 

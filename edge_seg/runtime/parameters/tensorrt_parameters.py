@@ -36,6 +36,13 @@ TENSORRT_PARAMETERS: tuple[ParameterSpec, ...] = (
         15,
     ),
     ParameterSpec(
+        'tensorrt_unrecorded',
+        'bool',
+        False,
+        'TensorRT only: take engines without a record of what they were built for, as those of '
+        'trtexec; only for such as were built on this very machine',
+    ),
+    ParameterSpec(
         'tensorrt_workspace_mib',
         'int',
         0,

@@ -1,6 +1,7 @@
 """A machine whose TensorRT, CUDA layers and driver are fakes."""
 
 import gc
+import hashlib
 import importlib
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -9,6 +10,7 @@ import threading
 
 from edge_seg.backends.tensorrt import TensorRtBackend
 from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
+from edge_seg.backends.tensorrt.files.key import built_for, EngineKey, EngineRecord, record_path
 from fake_cuda_bindings import make_cuda_bindings
 from fake_gpu import FakeCudaError, FakeGpu
 from fake_plan import FakePlan, plan_of
@@ -19,6 +21,17 @@ from tiny_models import TinyModel
 
 PACKAGE = 'edge_seg.backends.tensorrt'
 ORIN = DeviceInfo(0, 'Orin', (8, 7), 16, True, '12.6')
+
+
+def add_record(
+    engine: Path, version: str, device: DeviceInfo = ORIN, *, dla_core: int = -1
+) -> Path:
+    """Write beside an engine that it was built by a version of TensorRT for a device."""
+    key = EngineKey('ab' * 32, built_for(device, version), 'unknown', dla_core=dla_core)
+    digest = hashlib.sha256(engine.read_bytes()).hexdigest()
+    record_path(engine).write_text(EngineRecord(key, digest, key.digest()).to_json(), 'utf-8')
+    record_path(engine).chmod(0o600)
+    return record_path(engine)
 
 
 class FakeMachine:
@@ -52,19 +65,32 @@ class FakeMachine:
 
     def devices(self, *devices: DeviceInfo) -> None:
         """Say which GPUs the driver sees."""
+        self.present = devices
         for module in (PACKAGE, f'{PACKAGE}.library.device'):
             self._patch.setattr(
                 importlib.import_module(module), 'read_devices', lambda: tuple(devices)
             )
 
-    def engine(self, model: TinyModel | FakePlan, name: str = 'net.plan', **how: object) -> Path:
-        """Write an engine built by this version."""
+    def engine(
+        self,
+        model: TinyModel | FakePlan,
+        name: str = 'net.plan',
+        *,
+        recorded: bool = True,
+        dla_core: int = -1,
+        **how: object,
+    ) -> Path:
+        """Write an engine built by this version, with a record that says so."""
         plan = (
             plan_of(model, self.version, **how)  # type: ignore[arg-type]
             if isinstance(model, TinyModel)
             else model
         )
-        return plan.save(self.folder / name)
+        engine = plan.save(self.folder / name)
+        record_path(engine).unlink(missing_ok=True)
+        if recorded:
+            add_record(engine, self.version, self.present[0], dla_core=dla_core)
+        return engine
 
     def settled(self) -> list[str]:
         """Give everything that went wrong or was left over, once all models are closed."""

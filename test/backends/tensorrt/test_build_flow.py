@@ -403,6 +403,17 @@ def test_a_published_engine_without_a_record_does_not_serve_beside_a_network(nod
     assert node.load('tiny@3') == 'fp32'
 
 
+def test_an_engine_without_a_record_or_network_serves_only_where_that_is_set(node: Node) -> None:
+    (entry,) = node.entries
+    publish_bare(node, '3', entry.read_bytes(), with_network=False)
+    with pytest.raises(ModelRejected, match='set tensorrt_unrecorded: true') as caught:
+        node.load('tiny@3', mode='on_demand')
+    assert caught.value.stage is LoadStage.LOAD
+    settings = SegmentationSettings.from_values({'tensorrt_unrecorded': True})
+    assert node.load('tiny@3', wanted=settings.compile_options()) == 'fp32'
+    assert node.builds == []
+
+
 def test_a_published_engine_with_a_damaged_record_does_not_stand_in_the_way(node: Node) -> None:
     folder = published_engine(node)
     republish(folder / 'tiny.plan.json', b'{"key": {}}')

@@ -332,11 +332,19 @@ def test_a_newer_driver_keeps_the_engine(engine: Path) -> None:
     )
 
 
-def test_an_engine_without_a_record_is_left_to_tensorrt_and_that_is_said(
-    engine: Path, caplog: pytest.LogCaptureFixture
+def test_an_engine_without_a_record_is_refused_or_by_name_left_to_tensorrt(
+    any_machine: Callable[..., FakeMachine], caplog: pytest.LogCaptureFixture
 ) -> None:
-    check_machine(read_engine(engine), BuiltFor('1', '1', 'x', '1', 1), remedy='rebuild')
-    assert 'net.plan has no record' in caplog.text
+    machine, model = any_machine(), TinyModel()
+    machine.devices(replace(ORIN, name='Orin NX'))  # TensorRT itself would take it there
+    engine = machine.engine(model, recorded=False)
+    with pytest.raises(CompileFailed, match=r'net\.plan has no record') as refusal:
+        machine.backend.compile_model(engine, model.spec, CompileOptions())
+    assert 'edge_seg model build-engine tiny@1' in refusal.value.remedy
+    assert 'set tensorrt_unrecorded: true' in refusal.value.remedy
+    taken = CompileOptions(extra=(('unrecorded', 'true'),))
+    machine.backend.compile_model(engine, model.spec, taken).close()
+    assert 'net.plan has no record: whether it was built for this GPU' in caplog.text
 
 
 @pytest.mark.parametrize('name', [field.name for field in fields(EngineKey)])

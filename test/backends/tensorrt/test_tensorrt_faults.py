@@ -44,6 +44,11 @@ def options(**extra: str) -> CompileOptions:
     return CompileOptions(extra=tuple(extra.items()))
 
 
+def bare(core: int) -> CompileOptions:
+    """Ask for a DLA core and for engines that have no record."""
+    return options(dla_core=str(core), unrecorded='true')
+
+
 def load_and_run(machine: FakeMachine, way: dict[str, str]) -> None:
     """Load, run three frames and close, as a node does; the model is closed in any case."""
     artifact = machine.folder / 'net.plan'
@@ -373,15 +378,19 @@ def test_a_device_answers_to_its_names(machine: FakeMachine, device: str) -> Non
 
 
 def test_a_dla_core_is_used_or_refused(machine: FakeMachine) -> None:
-    engine = machine.engine(MODEL)
+    engine = machine.engine(MODEL, dla_core=1)
     served = machine.backend.compile_model(engine, MODEL.spec, options(dla_core='1'))
+    assert served.report.device.endswith('with DLA core 1')
+    served.close()
+    engine = machine.engine(MODEL, recorded=False)
+    served = machine.backend.compile_model(engine, MODEL.spec, bare(1))
     assert served.report.device.endswith('with DLA core 1, if the engine was built for one')
     served.close()
     with pytest.raises(BackendUnavailable, match='this device has 2 DLA cores'):
-        machine.backend.compile_model(engine, MODEL.spec, options(dla_core='2'))
+        machine.backend.compile_model(engine, MODEL.spec, bare(2))
     machine.trt._machine.dla_cores = 0
     with pytest.raises(BackendUnavailable, match='no dla_core'):
-        machine.backend.compile_model(engine, MODEL.spec, options(dla_core='0'))
+        machine.backend.compile_model(engine, MODEL.spec, bare(0))
 
 
 def test_an_onnx_file_is_refused_with_the_command(machine: FakeMachine) -> None:

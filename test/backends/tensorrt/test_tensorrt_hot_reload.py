@@ -14,7 +14,7 @@ from edge_seg.core.values import AnyArray
 from edge_seg.models.manifest import load_manifest
 import fake_backend
 from fake_backend import FakeModel, Faults, HEIGHT, WIDTH, write_model
-from fake_machine import FakeMachine
+from fake_machine import add_record, FakeMachine
 from fake_plan import FakePlan
 import numpy as np
 import pytest
@@ -56,6 +56,7 @@ def machine(
     elsewhere = write_model(tmp_path / 'engine', 'net', '1')
     spec = load_manifest(elsewhere / 'manifest.yaml').spec
     plan = scoring_plan(machine.version).save(elsewhere / 'net.plan')
+    add_record(plan, machine.version)
 
     class EngineModel(FakeModel):
         def __init__(self, backend: str, faults: Faults) -> None:

@@ -12,7 +12,7 @@ from edge_seg.errors import LoadStage, ModelRejected, NoActiveModel
 from edge_seg.models.manifest import load_manifest
 from edge_seg.runtime.loading.probation import ProbationRules
 from fake_backend import HEIGHT, WIDTH, write_model
-from fake_machine import FakeMachine
+from fake_machine import add_record, FakeMachine
 from fake_plan import FakePlan
 import model_flow
 from model_flow import ModelFlow
@@ -37,17 +37,21 @@ def plan(version: str, wrong: str = '', dtype: str = 'UINT8') -> FakePlan:
 
 def publish(store: Path, version: str, engine: FakePlan) -> Path:
     """Put an engine into the store as net@version."""
-    blob = engine.to_bytes()
-    folder = store / 'net' / version
-    written = {'path': 'net.plan', 'sha256': hashlib.sha256(blob).hexdigest()}
-    write_model(
-        store,
-        'net',
-        version,
-        artifacts=[{'format': 'tensorrt_engine', 'files': [written]}],
+    made = store.parent / f'engine of {version}'
+    made.mkdir()
+    plan_file = engine.save(made / 'net.plan')
+    files = (plan_file, add_record(plan_file, engine.version))
+    written = [
+        {'path': each.name, 'sha256': hashlib.sha256(each.read_bytes()).hexdigest()}
+        for each in files
+    ]
+    folder = write_model(
+        store, 'net', version, artifacts=[{'format': 'tensorrt_engine', 'files': written}]
     )
     (folder / 'net.onnx').unlink()
-    engine.save(folder / 'net.plan')
+    folder.chmod(0o700)
+    for each in files:
+        each.rename(folder / each.name)
     return folder
 
 
@@ -148,7 +152,7 @@ def test_a_foreign_engine_is_refused_and_the_old_one_serves_on(
     foreign = plan('9.9.9')
     publish(node.store, '3', foreign)
     node.loader.load('net@1')
-    with pytest.raises(ModelRejected, match=r'was built by TensorRT 9\.9\.9') as refusal:
+    with pytest.raises(ModelRejected, match=r'was built for TensorRT 9\.9\.9') as refusal:
         node.loader.load('net@3')
     assert refusal.value.stage is LoadStage.LOAD
     assert 'edge_seg model build-engine' in refusal.value.remedy

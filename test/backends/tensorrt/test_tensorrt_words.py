@@ -257,14 +257,16 @@ def test_an_engine_is_asked_for_its_precision(machine: FakeMachine) -> None:
     model = TinyModel()
     plan = plan_of(model, machine.version)
     plan.layers = json.loads(layers(('CaskConvolution', 'Row major linear FP16')))['Layers']
-    engine = machine.engine(plan)
+    engine = machine.engine(plan, recorded=False)
+    taken = (('unrecorded', 'true'),)
     tells = hasattr(machine.trt, 'LayerInformationFormat')
-    served = machine.backend.compile_model(engine, model.spec, CompileOptions())
+    served = machine.backend.compile_model(engine, model.spec, CompileOptions(extra=taken))
     assert served.report.precision == ('fp16' if tells else 'unknown')
     served.close()
     words = 'computes in fp16' if tells else 'does not say in which precision'
+    named = CompileOptions(precision='fp32', extra=taken)
     with pytest.raises(CompileFailed, match=words):
-        machine.backend.compile_model(engine, model.spec, CompileOptions(precision='fp32'))
+        machine.backend.compile_model(engine, model.spec, named)
 
 
 def test_an_inspector_that_is_not_given_leaves_the_precision_unknown(

@@ -71,12 +71,31 @@ def _read(path: Path, *, limit: int = -1) -> bytes:
         raise PrebuiltUnusable(f'{path} cannot be read: {error.strerror}') from error
 
 
-def check_machine(engine: EngineFile, here: BuiltFor, *, remedy: str) -> None:
-    """Refuse an engine whose record names another machine; without a record TensorRT decides.
+def check_machine(
+    engine: EngineFile, here: BuiltFor, *, remedy: str, unrecorded: bool = False
+) -> None:
+    """Refuse an engine whose record names another machine, or that has none.
+
+    TensorRT itself only warns of an engine of another device with the same compute capability,
+    as one of an Orin NX on an AGX Orin.
+
+    Args:
+        engine: read from disk.
+        here: this machine.
+        remedy: for the message.
+        unrecorded: leave one without a record to TensorRT.
 
     Raises:
         PrebuiltUnusable: it was built for something else; the message names what.
+        CompileFailed: it has no record.
     """
+    if engine.record is None and not unrecorded:
+        raise CompileFailed(
+            f'{engine.name} has no record of what it was built for',
+            expected='an engine that edge_seg built for this machine',
+            remedy=f'{remedy}; or, if it was built on this very machine, set '
+            'tensorrt_unrecorded: true',
+        )
     if engine.record is None:
         logger.warning(
             '%s has no record: whether it was built for this GPU is left to TensorRT', engine.name

@@ -53,7 +53,8 @@ def engine_request(
     wanted.mapped(device)
     file = read_engine(artifact)
     here = built_for(device, sdk.version)
-    check_machine(file, here, remedy=f'build it here: {command}')
+    remedy = f'build it here: {command}'
+    check_machine(file, here, remedy=remedy, unrecorded=wanted.unrecorded)
     check_core(file, wanted.dla_core, remedy=f'build another: {command}')
     if options.precision == 'fp32':
         _check_full_fp32(file, remedy=f'build another: {command} --precision fp32')
