@@ -1,6 +1,6 @@
 """The protocol of an inference backend and the values that it takes and gives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -141,6 +141,27 @@ class CompiledModel(Protocol):
         """Free everything; twice is fine, and it never raises.
 
         ``infer`` afterwards raises InferenceFailed.
+        """
+
+
+@runtime_checkable
+class LendsInput(Protocol):
+    """The part of a CompiledModel whose input must lie in memory of its own kind.
+
+    What is written there need not be copied there. A model that runs on any array has no use for
+    this.
+    """
+
+    def infer_written(self, write: Callable[[AnyArray], None]) -> Sequence[AnyArray]:
+        """Run what ``write`` puts into the model's own memory; otherwise as ``infer``.
+
+        Args:
+            write: called once, before this returns, with an array as ``inputs[0]`` says, which it
+                must not touch afterwards. It is the same object as in the last call when nothing
+                else has been written there since.
+
+        Raises:
+            InferenceFailed: as ``infer``; what ``write`` raises is raised too, and nothing runs.
         """
 
 

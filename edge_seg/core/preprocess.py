@@ -40,15 +40,37 @@ SCRATCH_KEPT = 16
 """Intermediate images kept: a few for each of the camera sizes that take turns."""
 
 
+class _Views:
+    """A tensor as the steps write it.
+
+    Attributes:
+        tensor: the whole of it.
+        pixels: the same memory, (height, width, channels) where channels lie side by side.
+        planes: one for each channel where they lie apart, else none.
+        plan: whose border is painted in it.
+    """
+
+    def __init__(self, spec: InputSpec, layout: str, tensor: AnyArray) -> None:
+        height, width, channels = spec.size.height, spec.size.width, spec.channels
+        self.tensor = tensor
+        self.pixels = _cv_view(tensor)
+        self.planes: list[CvArray] = []
+        self.plan: GeometryPlan | None = None
+        if layout != 'NHWC' or channels == 1:
+            self.planes = list(self.pixels.reshape(channels, height, width))
+        else:
+            self.pixels = self.pixels.reshape(height, width, channels)
+
+
 class Preprocessor:
-    """Resizes, reorders and normalises images into one tensor that lives as long as this.
+    """Resizes, reorders and normalises images into a tensor: its own, or one that is given.
 
     The image is resized first, in its own channel order, because every later step then touches
     only the pixels that the network sees. Not thread-safe: one worker calls it.
     """
 
     def __init__(self, spec: InputSpec, target: TensorSpec) -> None:
-        """Allocate the tensor.
+        """Prepare.
 
         Args:
             spec: what the manifest says of the input: size, colour order, normalisation.
@@ -61,60 +83,73 @@ class Preprocessor:
         """
         _check_target(spec, target)
         self._spec = spec
-        self._tensor: AnyArray = np.zeros(target.shape, np.dtype(target.dtype))
-        height, width, channels = spec.size.height, spec.size.width, spec.channels
-        self._planes: list[CvArray] = []
-        self._pixels = _cv_view(self._tensor)
-        if target.layout != 'NHWC' or channels == 1:
-            self._planes = list(self._pixels.reshape(channels, height, width))
-        else:
-            self._pixels = self._pixels.reshape(height, width, channels)
+        self._layout = target.layout
+        # Takes no memory until it is written.
+        own: AnyArray = np.zeros(target.shape, np.dtype(target.dtype))
+        self._own = self._given = _Views(spec, target.layout, own)
         self._tables: list[CvArray] = []
         if target.dtype != 'uint8':
             values = _value_table(spec).astype(target.dtype)
             self._tables = [_cv_view(np.ascontiguousarray(column)) for column in values.T]
             self._table = _cv_view(values)[None]
-        self._plan: GeometryPlan | None = None
         self._scratch: dict[tuple[str, tuple[int, ...]], UInt8Array] = {}
 
     def __call__(self, image: DecodedImage, plan: GeometryPlan) -> AnyArray:
-        """Fill the tensor from one image.
+        """Make a tensor of one image.
 
         Args:
             image: the camera image, of size ``plan.camera``; not written to.
             plan: from ``plan_geometry`` for this camera size and this network.
 
         Returns:
-            The tensor, C-contiguous, with the target's shape and dtype. It is the same buffer on
-            every call: its content is valid until the next one.
+            The own tensor, C-contiguous, with the target's shape and dtype. It is the same
+            buffer on every call: its content is valid until the next one.
 
         Raises:
             ValueError: image or plan are of another size.
         """
+        self._fill(self._own, image, plan)
+        return self._own.tensor
+
+    def fill(self, tensor: AnyArray, image: DecodedImage, plan: GeometryPlan) -> None:
+        """Write one image into a tensor of somebody else; otherwise as ``__call__``.
+
+        Args:
+            tensor: C-contiguous, with the target's shape and dtype. When it is the same object as
+                the last time, nobody else may have written to it since: the border stands.
+            image: as for ``__call__``.
+            plan: as for ``__call__``.
+        """
+        if tensor is not self._given.tensor:
+            self._given = _Views(self._spec, self._layout, tensor)
+        self._fill(self._given, image, plan)
+
+    def _fill(self, into: _Views, image: DecodedImage, plan: GeometryPlan) -> None:
         if image.size != plan.camera or plan.network != self._spec.size:
             raise ValueError(
                 f'plan is for camera {plan.camera} and network {plan.network}; the image has '
                 f'{image.size}, the network input {self._spec.size}'
             )
-        if plan != self._plan:
-            self._paint_padding(plan)
-            self._plan = plan
+        if plan != into.plan:
+            self._paint_padding(into, plan)
+            into.plan = plan
         source = image.pixels[plan.camera_roi.rows, plan.camera_roi.columns]
-        if self._planes:
-            self._fill_planes(source, image.order, plan.network_roi)
+        if into.planes:
+            self._fill_planes(into.planes, source, image.order, plan.network_roi)
         else:
-            self._fill_interleaved(source, image.order, plan.network_roi)
-        return self._tensor
+            self._fill_interleaved(into.pixels, source, image.order, plan.network_roi)
 
-    def _paint_padding(self, plan: GeometryPlan) -> None:
+    def _paint_padding(self, into: _Views, plan: GeometryPlan) -> None:
         """Write the border once per geometry; frames only ever touch the inside."""
-        planes = self._planes or [self._pixels[..., i] for i in range(self._spec.channels)]
+        planes = into.planes or [into.pixels[..., i] for i in range(self._spec.channels)]
         for index, plane in enumerate(planes):
             value = self._tables[index][plan.pad_value] if self._tables else plan.pad_value
             plane[...] = value
 
-    def _fill_interleaved(self, source: UInt8Array, order: ColorOrder, roi: Roi) -> None:
-        target = self._pixels[roi.rows, roi.columns]
+    def _fill_interleaved(
+        self, pixels: CvArray, source: UInt8Array, order: ColorOrder, roi: Roi
+    ) -> None:
+        target = pixels[roi.rows, roi.columns]
         direct = None if self._tables else cast(UInt8Array, target)
         wanted = self._spec.color_order
         if order == wanted:
@@ -125,16 +160,18 @@ class Preprocessor:
         if self._tables:
             cv2.LUT(small, self._table, dst=target)
 
-    def _fill_planes(self, source: UInt8Array, order: ColorOrder, roi: Roi) -> None:
+    def _fill_planes(
+        self, planes: list[CvArray], source: UInt8Array, order: ColorOrder, roi: Roi
+    ) -> None:
         wanted = self._spec.color_order
         if order == wanted == 'gray' and not self._tables:
-            target = cast(UInt8Array, self._planes[0][roi.rows, roi.columns])
+            target = cast(UInt8Array, planes[0][roi.rows, roi.columns])
             self._resize(source, roi, target)
             return
         small = self._resize(source, roi, None)
         if wanted == 'gray' and order != 'gray':
             small = self._convert(small, (order, wanted), None)
-        for index, plane in enumerate(self._planes):
+        for index, plane in enumerate(planes):
             # Reordering channels is free here: each plane picks its channel by position.
             picked = small if small.ndim == 2 else self._pick(small, order.index(wanted[index]))
             self._write_plane(picked, index, plane[roi.rows, roi.columns])

@@ -180,6 +180,24 @@ def test_the_tensor_is_allocated_once():
     assert tensors[0] is tensors[1] is tensors[2]
 
 
+@pytest.mark.parametrize(('layout', 'dtype'), [('NCHW', 'float16'), ('NHWC', 'uint8')])
+def test_a_tensor_of_somebody_else_is_filled_as_the_own_one(layout, dtype):
+    spec = input_spec(Size(12, 9), 'rgb', RULES[1])
+    target = target_for(spec, layout, dtype)
+    preprocess = Preprocessor(spec, target)
+    given = np.full(target.shape, 77, target.dtype)
+    for seed, size in enumerate((Size(20, 40), Size(20, 40), Size(40, 10), Size(20, 40))):
+        image = random_image(seed, size, 'bgr')
+        plan = plan_geometry(size, spec.size, spec.resize)
+        preprocess.fill(given, image, plan)
+        np.testing.assert_array_equal(given, preprocess(image, plan))
+    kept = given.copy()
+    given[...] = 77  # by somebody who says so: the object is another one
+    preprocess.fill(given.view(), image, plan)
+    np.testing.assert_array_equal(given, kept)
+    assert preprocess(image, plan) is not given
+
+
 def test_padding_follows_a_change_of_camera():
     """A wide frame after a tall one must not show the tall one's edges."""
     spec = input_spec(Size(12, 12), 'rgb', RULES[1])

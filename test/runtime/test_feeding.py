@@ -1,6 +1,6 @@
 """Images are preprocessed on the CPU, on the device, or where measuring says that it is faster."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import logging
 import threading
 
@@ -84,6 +84,18 @@ class Device:
         self.images += 1
         self.clock.now_s += self.device_s
         return (np.zeros(self.outputs[0].shape, np.float32),)
+
+
+class Lender(Device):
+    """A network whose input lies in memory of its own."""
+
+    def __init__(self, clock: Clock, device_s: float) -> None:
+        super().__init__(clock, device_s)
+        self.input = np.zeros(self.inputs[0].shape, self.inputs[0].dtype)
+
+    def infer_written(self, write: Callable[[AnyArray], None]) -> Sequence[AnyArray]:
+        write(self.input)
+        return self.model.infer([self.input])
 
 
 @pytest.fixture
@@ -227,6 +239,17 @@ def test_a_backend_without_a_device_is_fed_from_the_cpu(mode: PreprocessMode) ->
     feed.settle(IMAGE, plan_of(IMAGE))
     watch = Stopwatch()
     feed.scores(IMAGE, plan_of(IMAGE), watch)
+    assert [stage for stage, _ in watch.laps] == [Stage.PREPROCESS, Stage.INFER]
+
+
+def test_a_backend_that_lends_its_input_is_written_to_in_place(clock: Clock) -> None:
+    model = Lender(clock, CPU_S)
+    feed, watch = Feed(INPUT, model, 'cpu'), Stopwatch()
+    picture = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
+    image = DecodedImage(picture, 'bgr')
+    feed.scores(image, plan_of(image), watch)
+    assert np.array_equal(model.input, feed.tensor(image, plan_of(image)))
+    assert model.tensors == 0
     assert [stage for stage, _ in watch.laps] == [Stage.PREPROCESS, Stage.INFER]
 
 

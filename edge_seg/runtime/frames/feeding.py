@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Literal
 
-from edge_seg.backends.base import CompiledModel, TakesImages
+from edge_seg.backends.base import CompiledModel, LendsInput, TakesImages
 from edge_seg.core.geometry import GeometryPlan
 from edge_seg.core.preprocess import Preprocessor
 from edge_seg.core.values import AnyArray, ColorOrder, DecodedImage, InputSpec
@@ -58,6 +58,7 @@ class Feed:
     def __init__(self, spec: InputSpec, compiled: CompiledModel, mode: PreprocessMode) -> None:
         self._compiled = compiled
         self._preprocess = Preprocessor(spec, compiled.inputs[0])
+        self._lender = compiled if isinstance(compiled, LendsInput) else None
         self._device = compiled if isinstance(compiled, TakesImages) and mode != 'cpu' else None
         self._measures = mode == 'auto'
         self._choices: dict[_Key, _Choice] = {}
@@ -127,9 +128,16 @@ class Feed:
         return choice
 
     def _on_cpu(self, image: DecodedImage, plan: GeometryPlan, watch: Stopwatch) -> AnyArray:
-        tensor = self._preprocess(image, plan)
-        watch.lap(Stage.PREPROCESS)
-        scores = self._compiled.infer([tensor])[0]
+        def write(tensor: AnyArray) -> None:
+            self._preprocess.fill(tensor, image, plan)
+            watch.lap(Stage.PREPROCESS)
+
+        if self._lender is not None:
+            scores = self._lender.infer_written(write)[0]
+        else:
+            tensor = self._preprocess(image, plan)
+            watch.lap(Stage.PREPROCESS)
+            scores = self._compiled.infer([tensor])[0]
         watch.lap(Stage.INFER)
         return scores
 

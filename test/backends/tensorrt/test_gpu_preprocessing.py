@@ -17,7 +17,7 @@ from edge_seg.backends.tensorrt.preprocessing.kernel import kernel_program
 from edge_seg.backends.tensorrt.serving.compiled import IMAGE_SIZES_KEPT, TensorRtModel
 from edge_seg.core.geometry import GeometryPlan, plan_geometry
 from edge_seg.core.preprocess import Preprocessor
-from edge_seg.core.values import DecodedImage, Size, TensorSpec
+from edge_seg.core.values import DecodedImage, ResizeMode, ResizeRule, Size, TensorSpec
 from edge_seg.errors import BackendUnavailable, CompileFailed, EdgeSegError, InferenceFailed
 from edge_seg.runtime.frames.serving import ServingModel
 from edge_seg.runtime.frames.stopwatch import Stopwatch
@@ -91,6 +91,21 @@ def test_scores_are_those_of_the_cpu_within_one_grey_level(
         expected, found = on_both(model, picture(seed=seed))
         assert np.abs(found - expected).max() <= one_level(MODEL)
         assert found.std() > 0.1
+    model.close()
+
+
+def test_a_border_that_the_kernel_wrote_over_is_painted_again(machine: FakeMachine) -> None:
+    model = load(machine, memory='mapped')
+    model.prepare_images(plan_for(), 'bgr')
+    tall = DecodedImage(picture().pixels[:, :11].copy(), 'bgr')
+    plan = plan_geometry(tall.size, MODEL.spec.input.size, ResizeRule(ResizeMode.LETTERBOX))
+    assert plan.network_roi.width < MODEL.spec.input.size.width
+    preprocess = Preprocessor(MODEL.spec.input, model.inputs[0])
+    expected = model.infer([preprocess(tall, plan)])[0].copy()
+    for _ in range(2):
+        found = model.infer_written(lambda tensor: preprocess.fill(tensor, tall, plan))[0]
+        assert np.array_equal(found, expected)
+        model.infer_image(picture(), plan_for())
     model.close()
 
 

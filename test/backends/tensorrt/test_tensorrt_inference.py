@@ -5,7 +5,7 @@ import gc
 import itertools
 import threading
 
-from edge_seg.backends.base import CompiledModel, CompileOptions
+from edge_seg.backends.base import CompiledModel, CompileOptions, LendsInput
 from edge_seg.backends.tensorrt.cuda.driver import DeviceInfo
 from edge_seg.core.values import OutputKind
 from edge_seg.errors import InferenceFailed
@@ -119,6 +119,74 @@ def test_nothing_is_allocated_per_frame_and_each_frame_waits_once(
     ]  # fmt: skip
     assert served.infer([tensor])[0] is first
     served.close()
+
+
+@pytest.mark.parametrize('memory', ['pinned', 'mapped'])
+@pytest.mark.parametrize('layer', LAYERS)
+def test_a_frame_is_written_where_the_gpu_reads_it(
+    machine: FakeMachine, layer: str, memory: str
+) -> None:
+    model = TinyModel()
+    served = compiled(machine, model, cuda=layer, memory=memory)
+    assert isinstance(served, LendsInput)
+    pinned = [block.memory for block in machine.gpu.blocks.values() if block.kind == 'host']
+    seen: list[object] = []
+    image = model.normalised(model.pixels(1)).transpose(0, 3, 1, 2)
+
+    def write(array: np.ndarray) -> None:
+        assert any(np.shares_memory(array, block) for block in pinned)
+        seen.append(array)
+        array[...] = image
+
+    found = served.infer_written(write)[0].copy()
+    assert np.allclose(found, model.expected(model.pixels(1)), atol=1e-4)
+    served.infer_written(write)
+    assert seen[0] is seen[1]
+    # Whoever remembers what lies there is told that it is something else now.
+    served.infer([np.zeros(served.inputs[0].shape, np.float32)])
+    assert np.array_equal(served.infer_written(write)[0], found)
+    assert seen[2] is not seen[1]
+    served.close()
+    with pytest.raises(InferenceFailed, match='the model is closed'):
+        served.infer_written(write)
+    assert len(seen) == 3
+
+
+def test_a_frame_that_cannot_be_written_is_not_run(machine: FakeMachine) -> None:
+    served = compiled(machine, TinyModel())
+    assert isinstance(served, LendsInput)
+    machine.gpu.calls.clear()
+
+    def refuse(array: np.ndarray) -> None:
+        raise ValueError('the image has another size')
+
+    with pytest.raises(ValueError, match='another size'):
+        served.infer_written(refuse)
+    assert machine.gpu.calls == []
+    served.infer([np.zeros(served.inputs[0].shape, np.float32)])
+    served.close()
+
+
+@pytest.mark.parametrize('end', ['close', '_finish'], ids=['close', 'end of the interpreter'])
+def test_memory_that_is_being_written_to_is_not_freed(
+    any_machine: Callable[..., FakeMachine], end: str
+) -> None:
+    machine = any_machine()
+    served = compiled(machine, TinyModel())
+    assert isinstance(served, LendsInput)
+    closing = threading.Thread(target=getattr(served, end))
+
+    def write(array: np.ndarray) -> None:
+        closing.start()
+        closing.join(0.1)
+        assert closing.is_alive()
+        assert machine.gpu.blocks
+
+    served.infer_written(write)
+    closing.join(30.0)
+    assert not machine.gpu.blocks
+    with pytest.raises(InferenceFailed, match='the model is closed'):
+        served.infer_written(write)
 
 
 def test_a_graph_is_recorded_once_and_launched_for_every_further_frame(

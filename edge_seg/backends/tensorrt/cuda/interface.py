@@ -41,7 +41,7 @@ class HostBuffer:
     """Page-locked memory of the host, which the GPU copies from and to by itself.
 
     Attributes:
-        array: its bytes. Views of it must be dropped before the layer is closed.
+        array: its bytes. No view of it may be touched once the layer is closed.
         device_address: where the GPU sees it; 0 unless it is mapped.
     """
 

@@ -44,9 +44,7 @@ class TensorRtModel:
     """
 
     def __init__(self, sdk: Sdk, layer: str, request: EngineRequest) -> None:
-        # Held during inference too, so that a close waits for the frame that is running.
-        self._lock = Lock()
-        self._closed = False
+        self._gate = _Gate()
         # Not the request: the whole engine file hangs on it.
         self._input = request.spec.input
         self._compute_capability = request.device.compute_capability
@@ -56,9 +54,10 @@ class TensorRtModel:
         self._described = self._session.description
         output = self._described.output.spec
         self._result: AnyArray = np.zeros(output.shape, output.dtype)
+        self._image = self._session.image
         # Also when nobody closes it: on garbage collection and when the interpreter ends. A
         # context left pushed would abort the process.
-        self._finish = weakref.finalize(self, _finish, self._owner, self._session)
+        self._finish = weakref.finalize(self, _finish, self._gate, self._owner, self._session)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -93,11 +92,23 @@ class TensorRtModel:
             InferenceFailed: wrong array, TensorRT or CUDA failed or hangs, or the model is
                 closed.
         """
-        with self._lock:
-            if self._closed:
-                raise closed_error()
+        with self._gate as gate:
+            gate.check()
             check_tensors(tensors, self.inputs)
-            return self._answered(partial(self._session.run, tensors[0], self._result))
+            np.copyto(self._image, tensors[0])
+            self._image = self._image.view()  # another object: its content is another's
+            return self._answered(partial(self._session.run, self._result))
+
+    def infer_written(self, write: Callable[[AnyArray], None]) -> Sequence[AnyArray]:
+        """Run one frame that is written into pinned memory; see ``LendsInput``.
+
+        Raises:
+            InferenceFailed: as ``infer``.
+        """
+        with self._gate as gate:
+            gate.check()
+            write(self._image)
+            return self._answered(partial(self._session.run, self._result))
 
     def prepare_images(self, plan: GeometryPlan, order: ColorOrder) -> None:
         """Compile and load the preprocessing kernel for images of one size; takes seconds.
@@ -138,9 +149,9 @@ class TensorRtModel:
         Raises:
             InferenceFailed: as ``infer``.
         """
-        with self._lock:
-            if self._closed:
-                raise closed_error()
+        with self._gate as gate:
+            gate.check()
+            self._image = self._image.view()  # mapped memory is what the kernel writes to
             key = plan, image.order
             return self._answered(
                 partial(self._session.run_image, key, image.pixels, self._result)
@@ -155,9 +166,7 @@ class TensorRtModel:
 
     def close(self) -> None:
         """Free everything after the frame that is running; twice is fine, from any thread."""
-        with self._lock:
-            self._closed = True
-            self._finish()
+        self._finish()
 
 
 def _opened(owner: OwnerThread, sdk: Sdk, layer: str, request: EngineRequest) -> EngineSession:
@@ -183,7 +192,36 @@ def _opened(owner: OwnerThread, sdk: Sdk, layer: str, request: EngineRequest) ->
         ) from error
 
 
-def _finish(owner: OwnerThread, session: EngineSession) -> None:
+class _Gate:
+    """Open until the model is closed; whoever uses its memory stands in it.
+
+    Shared with the end of the interpreter, which waits for the frame of a daemon thread too.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._closed = False
+
+    def __enter__(self) -> '_Gate':
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    def check(self) -> None:
+        """Raise when closed, inside."""
+        if self._closed:
+            raise closed_error()
+
+    def close(self) -> None:
+        """Let nobody in any more; waits for the one that is inside."""
+        with self._lock:
+            self._closed = True
+
+
+def _finish(gate: _Gate, owner: OwnerThread, session: EngineSession) -> None:
+    gate.close()
     try:
         owner.call(session.close, timeout_s=CLOSE_TIMEOUT_S)
     except OwnerGone as error:

@@ -113,17 +113,20 @@ class EngineSession:
             self._abandon(error)
             raise
 
-    def run(self, image: AnyArray, result: AnyArray) -> None:
-        """Run one frame.
+    @property
+    def image(self) -> AnyArray:
+        """What ``run`` runs, as ``description.input.spec`` says: pinned, gone with ``close``."""
+        return self._image.array.reshape(self.description.input.spec.shape)
+
+    def run(self, result: AnyArray) -> None:
+        """Run one frame: what lies in ``image``.
 
         Args:
-            image: as ``description.input.spec`` says.
-            result: filled here, so that pinned memory never leaves this thread.
+            result: filled here, so that the answer is whole and no pinned memory.
 
         Raises:
             InferenceFailed: TensorRT or CUDA failed.
         """
-        np.copyto(self._image.array, image.reshape(self._image.array.shape))
         graph = self._graph
         work = self._enqueue if graph is None else partial(graph.queue, self._enqueue)
         self._finished(work, result)
