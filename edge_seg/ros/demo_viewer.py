@@ -13,9 +13,9 @@ from edge_seg.core.overlay import rgb_pixels
 from edge_seg.core.values import ClassInfo, LabelArray, UInt8Array
 from edge_seg.errors import FrameRejected
 from edge_seg.ros.conversions import compressed_image, cv_bridge_decoder, NANOSECONDS, raw_image
-from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.process import keep_image_buffers_on_the_heap
 from edge_seg.ros.qos import LATCHED, reliability_to_request
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from lifecycle_msgs.msg import TransitionEvent
 import numpy as np
 import numpy.typing as npt

@@ -16,12 +16,12 @@ from typing import cast
 from diagnostic_msgs.msg import DiagnosticArray
 from edge_seg.errors import EdgeSegError
 from edge_seg.models.store import ModelStore
-from edge_seg.ros.dead_ports import bury_the_dead, clear_of_the_dead
 from edge_seg.ros.lifecycle_client import LifecycleClient
 from edge_seg.ros.log_bridge import forward_logs
 from edge_seg.ros.manager_diagnostics import diagnostics
 from edge_seg.ros.parameters import NodeParameters
 from edge_seg.ros.process import stop_request, StopRequest
+from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead
 from edge_seg.runtime.managing.command_desk import Outcome
 from edge_seg.runtime.managing.manager import LifecycleManager
 from edge_seg.runtime.managing.manager_parameters import (

@@ -12,8 +12,8 @@ import socket
 import sys
 
 from edge_seg.ros.compat import make_executor
-from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.log_bridge import forward_logs
+from edge_seg.ros.shared_memory import clear_of_the_dead
 import rclpy
 from rclpy.executors import Executor
 from rclpy.node import Node

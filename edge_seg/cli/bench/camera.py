@@ -15,9 +15,9 @@ import time
 from edge_seg.cli.bench.cdr import STAMP_END, stamp_head
 from edge_seg.cli.bench.log import EventLog
 from edge_seg.core.encode import encode, layout
-from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.process import keep_image_buffers_on_the_heap
 from edge_seg.ros.qos import image_qos, reliability_named
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from edge_seg.sources.scenes import SceneSequence
 import numpy as np
 import rclpy

@@ -8,7 +8,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from edge_seg.cli.bench.result import MeasurementFailed
-from edge_seg.ros.dead_ports import clear_of_the_dead
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue

@@ -8,8 +8,8 @@ import time
 
 from edge_seg.errors import SourceUnavailable
 from edge_seg.ros.compat import make_executor
-from edge_seg.ros.dead_ports import clear_of_the_dead
 from edge_seg.ros.lifecycle_client import LifecycleClient
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from edge_seg.runtime.managing.managed_node import NodeState
 from edge_seg.runtime.managing.model_node import AT_REST, Reply, ServedModel
 import rclpy

@@ -5,14 +5,15 @@ from contextlib import contextmanager, ExitStack
 import fcntl
 import os
 from pathlib import Path
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
 
-from edge_seg.ros import dead_ports
-from edge_seg.ros.dead_ports import bury_the_dead, clear_of_the_dead, KEPT, REST_S
+from edge_seg.ros import shared_memory
+from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, KEPT, REST_S
 import pytest
 
 LIMIT_S = 60.0
@@ -20,7 +21,7 @@ PLACES = 40
 TALKER = """
 import os
 import rclpy
-from edge_seg.ros.dead_ports import clear_of_the_dead
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from std_msgs.msg import UInt32
 
 rclpy.init()
@@ -86,10 +87,20 @@ def talker(line_to_await: str) -> Iterator['subprocess.Popen[str]']:
 def lock_of(process: 'subprocess.Popen[str]', domain: int) -> Path:
     """Give the file that says that the reader of the process's port lives."""
     ports = range(discovery_port(domain, 0), discovery_port(domain, PLACES))
-    locks = {dead_ports.FOLDER / name.format(port) for name in dead_ports.LOCKS for port in ports}
+    locks = {
+        shared_memory.FOLDER / name.format(port) for name in shared_memory.LOCKS for port in ports
+    }
     opened = {link.readlink() for link in Path(f'/proc/{process.pid}/fd').iterdir()}
     (lock,) = locks & opened
     return lock
+
+
+def segments_of(process: 'subprocess.Popen[str]') -> list[Path]:
+    """Give the shared memory that a process sends with, and the files that keep it locked."""
+    links = (link.readlink() for link in Path(f'/proc/{process.pid}/fd').iterdir())
+    locks = [link for link in links if re.search(r'fast\w+_[0-9a-f]{16}_el$', link.name)]
+    assert locks
+    return locks + [lock.with_name(lock.name.removesuffix('_el')) for lock in locks]
 
 
 def await_condition(condition: Callable[[], bool], what: str) -> None:
@@ -102,7 +113,7 @@ def await_condition(condition: Callable[[], bool], what: str) -> None:
 @pytest.fixture(autouse=True)
 def _fast_dds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        dead_ports, 'get_rmw_implementation_identifier', lambda: 'rmw_fastrtps_cpp'
+        shared_memory, 'get_rmw_implementation_identifier', lambda: 'rmw_fastrtps_cpp'
     )
 
 
@@ -237,7 +248,7 @@ def test_other_middlewares_are_not_helped(tmp_path: Path, monkeypatch: pytest.Mo
     domain = free_domain()
     leave_port(tmp_path, discovery_port(domain, 0))
     monkeypatch.setattr(
-        dead_ports, 'get_rmw_implementation_identifier', lambda: 'rmw_cyclonedds_cpp'
+        shared_memory, 'get_rmw_implementation_identifier', lambda: 'rmw_cyclonedds_cpp'
     )
 
     with clear_of_the_dead(domain, folder=tmp_path):
@@ -254,6 +265,23 @@ def test_two_processes_that_look_at_the_same_moment_both_see_the_dead(tmp_path: 
 
         with clear_of_the_dead(domain, folder=tmp_path):
             assert not is_free(port)
+
+
+def test_what_the_dead_sent_with_is_freed_and_the_living_talk_on(ros_domain_id: int) -> None:
+    """With real processes."""
+    with ExitStack() as ended:
+        living = ended.enter_context(talker('there'))
+        dead = ended.enter_context(talker('heard'))
+        left = segments_of(dead)
+        dead.kill()
+        dead.wait()
+        assert all(segment.exists() for segment in left), 'or there is nothing to free'
+
+        bury_the_dead(ros_domain_id)
+
+        assert not any(segment.exists() for segment in left)
+        assert all(segment.exists() for segment in segments_of(living))
+        ended.enter_context(talker('heard'))
 
 
 def test_a_process_does_not_get_the_place_of_one_that_was_killed_and_cleared_away(
