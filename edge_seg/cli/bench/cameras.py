@@ -87,9 +87,8 @@ def _measure(plan: RigPlan, options: BenchOptions, count: int, offered_hz: float
     with Rig(options.folder / f'rig{count}', here) as rig:
         rig.start_all()
         rig.client.rest(SETTLE_S)
-        before_s = rig.processes.figures(NODE).cpu_s
         traffic = rig.watch_all(seconds)
-        cpu_share = (rig.processes.figures(NODE).cpu_s - before_s) / seconds
+        cpu_share = rig.cost.cpu_s[NODE] / traffic[0].seconds
         return Measured(tuple(traffic), cpu_share, rig.served())
 
 

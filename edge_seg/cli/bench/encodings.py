@@ -55,13 +55,11 @@ def run(options: BenchOptions) -> BenchResult:
 def _measure(rig: Rig, encoding: str) -> dict[str, float]:
     rig.change_camera(encoding=encoding)
     rig.client.rest(SETTLE_S)
-    before = rig.processes.figures(NODE).cpu_s
     traffic = rig.watch(WATCH_S)
-    cpu_s = rig.processes.figures(NODE).cpu_s - before
     values = rig.client.diagnostics
     return {
         'decode_p50': float(values.get('decode_ms.p50', 'nan')),
         'preprocess_p50': float(values.get('preprocess_ms.p50', 'nan')),
-        'cpu': cpu_s * 1e3 / max(1, traffic.frames - traffic.unanswered),
+        'cpu': rig.cost.cpu_s[NODE] * 1e3 / max(1, traffic.frames - traffic.unanswered),
         'age_p50': traffic.age_ms(50),
     }

@@ -9,11 +9,10 @@ from edge_seg.cli.bench.naive import NaiveRig
 from edge_seg.cli.bench.part import joined, Part
 from edge_seg.cli.bench.raw import raw_inference, RawInference
 from edge_seg.cli.bench.result import BenchOptions, BenchResult, Listing, Served, Target
-from edge_seg.cli.bench.rig import BACKEND, NODE, Rig, RigPlan
+from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import age_cells, AGE_COLUMNS, ages, median, trimmed
 from edge_seg.cli.bench.store import good_store, SECOND
 from edge_seg.core.values import Size
-from edge_seg.offline.kpi.energy import energy_used
 from edge_seg.offline.reporting.charts import Chart, Series
 
 SIZES = (Size(640, 480), Size(1920, 1080))
@@ -74,12 +73,10 @@ def _run(plan: RigPlan, options: BenchOptions) -> Run:
     with Rig(options.folder / 'ours', plan) as rig:
         rig.start_all()
         rig.client.rest(SETTLE_S)
-        before = rig.processes.figures(NODE)
-        with energy_used(BACKEND) as energy:
-            ours = rig.watch(WATCH_S)
-        cpu_s = rig.processes.figures(NODE).cpu_s - before.cpu_s
+        ours = rig.watch(WATCH_S)
+        cpu_s = rig.cost.cpu_s[NODE]
         stages = {key: text for key, text in rig.client.diagnostics.items() if '_ms.' in key}
-        served = rig.served(ours, energy.joules)
+        served = rig.served(ours)
     with NaiveRig(options.folder / 'naive', plan, precision=served.precision) as naive_rig:
         naive_rig.start_all()
         naive_rig.client.rest(SETTLE_S)

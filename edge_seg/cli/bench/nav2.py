@@ -11,9 +11,8 @@ from edge_seg.cli.bench.network import MODEL, network_store, SIZE
 from edge_seg.cli.bench.part import joined, Part
 from edge_seg.cli.bench.raw import raw_inference, RawInference
 from edge_seg.cli.bench.result import BenchOptions, BenchResult, Listing, Served, Target
-from edge_seg.cli.bench.rig import BACKEND, NODE, Rig, RigPlan
+from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import age_cells, AGE_COLUMNS, ages, median, trimmed
-from edge_seg.offline.kpi.energy import energy_used
 from edge_seg.offline.reporting.charts import Chart, Series
 
 RATES_HZ = (10.0, 30.0)
@@ -87,12 +86,10 @@ def _run(plan: RigPlan, options: BenchOptions) -> Run:
     with Rig(options.folder / 'ours', plan) as rig:
         rig.start_all()
         rig.client.rest(SETTLE_S)
-        before_s = rig.processes.figures(NODE).cpu_s
-        with energy_used(BACKEND) as energy:
-            ours, ours_whole = rig.watch_answers(seconds)
-        cpu_s = rig.processes.figures(NODE).cpu_s - before_s
+        ours, ours_whole = rig.watch_answers(seconds)
+        cpu_s = rig.cost.cpu_s[NODE]
         stages = {key: text for key, text in rig.client.diagnostics.items() if '_ms.' in key}
-        served = rig.served(ours_whole, energy.joules)
+        served = rig.served(ours_whole)
     with NaiveRig(options.folder / 'other', plan, NAV2_STYLE, precision=served.precision) as other:
         other.start_all()
         other.client.rest(SETTLE_S)

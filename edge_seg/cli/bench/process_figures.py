@@ -37,15 +37,24 @@ def figures_of(pid: int) -> ProcessFigures:
     status = dict(
         line.partition(':')[::2] for line in (folder / 'status').read_text('utf-8').splitlines()
     )
-    # The command in brackets may hold spaces; what follows does not.
-    fields = (folder / 'stat').read_text('utf-8').rpartition(')')[2].split()
     return ProcessFigures(
         resident_kib=int(status['VmRSS'].split()[0]),
         own_kib=sum(int(status[name].split()[0]) for name in ('RssAnon', 'VmSwap')),
         threads=int(status['Threads']),
         files=len(os.listdir(folder / 'fd')),
-        cpu_s=(int(fields[11]) + int(fields[12])) * TICK_S,
+        cpu_s=cpu_s_of(pid),
     )
+
+
+def cpu_s_of(pid: int) -> float:
+    """Give the processor time of a process since its start, both modes, in seconds.
+
+    Raises:
+        OSError: it is gone.
+    """
+    # The command in brackets may hold spaces; what follows does not.
+    fields = Path(f'/proc/{pid}/stat').read_text('utf-8').rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
 def children_of(pid: int) -> tuple[int, ...]:

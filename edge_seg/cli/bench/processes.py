@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 import signal
 
-from edge_seg.cli.bench.process_figures import figures_of, ProcessFigures
+from edge_seg.cli.bench.process_figures import cpu_s_of, figures_of, ProcessFigures
 from edge_seg.cli.node_processes import NodePlan, NodeProcesses
 
 GONE_TIMEOUT_S = 5.0
@@ -35,6 +35,11 @@ class BenchProcesses(NodeProcesses):
     def figures(self, name: str) -> ProcessFigures:
         """Memory, threads, files and processor time of a node."""
         return figures_of(self.pid(name))
+
+    def cpu_s(self) -> dict[str, float]:
+        """Give the processor time of each node that runs, in seconds since its start."""
+        gone = super().ended()
+        return {name: cpu_s_of(self.pid(name)) for name in self.names if name not in gone}
 
     def kill(self, name: str) -> None:
         """Kill a node with SIGKILL and wait until it is gone."""

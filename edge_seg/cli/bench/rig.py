@@ -16,6 +16,7 @@ from edge_seg.cli.bench.result import MeasurementFailed, Served
 from edge_seg.cli.node_processes import NodePlan
 from edge_seg.core.values import Size
 from edge_seg.models.store import ModelStore
+from edge_seg.offline.kpi.energy import energy_used
 
 CAMERA, NODE, CONSUMER, MANAGER = 'camera', 'segmentation', 'consumer', 'lifecycle_manager'
 NODE_MODULE = 'edge_seg.ros.segmentation_node'
@@ -62,12 +63,28 @@ class RigPlan:
     environment: Mapping[str, str | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a window took.
+
+    Attributes:
+        cpu_s: processor time of each process, by its name.
+        joules: of the machine; None where it does not tell.
+    """
+
+    cpu_s: Mapping[str, float]
+    joules: float | None = None
+
+
 class Rig:
     """Runs the processes between enter and exit; nothing is brought up by itself.
 
     Args:
         folder: for logs.
         plan: what runs.
+
+    Attributes:
+        cost: of the window that was watched last.
     """
 
     def __init__(self, folder: Path, plan: RigPlan) -> None:
@@ -83,6 +100,7 @@ class Rig:
             TrafficLogs(self.logs.camera, folder / f'further{index}.times')
             for index in range(len(plan.further))
         )
+        self.cost = Cost({})
         self._ends = ExitStack()
         self._client: BenchClient | None = None
 
@@ -196,33 +214,39 @@ class Rig:
 
     def watch_all(self, seconds: float) -> list[Traffic]:
         """Watch frames and masks of each camera for a while."""
-        begin_ns = time.time_ns()
-        self.client.rest(seconds)
-        window = Window(begin_ns, time.time_ns())
-        self.client.rest(LAST_MASK_S)
+        window = self._pass(seconds)
         return [logs.traffic(window) for logs in self.all_logs]
 
     def watch_answers(self, seconds: float) -> tuple[Traffic, Traffic]:
         """Watch for a while; gives masks, and whole answers: mask and all further outputs."""
-        begin_ns = time.time_ns()
-        self.client.rest(seconds)
-        window = Window(begin_ns, time.time_ns())
-        self.client.rest(LAST_MASK_S)
+        window = self._pass(seconds)
         logs = (self.logs, *self.further_logs)
         whole = complete([each.arrivals() for each in logs])
         return self.logs.traffic(window), compare(read_log(self.logs.camera), whole, window)
+
+    def _pass(self, seconds: float) -> Window:
+        """Let a window pass; what it cost is read at its end, not when its last mask has come."""
+        with energy_used(BACKEND) as energy:
+            before_s = self.processes.cpu_s()
+            begin_ns = time.time_ns()
+            self.client.rest(seconds)
+            window = Window(begin_ns, time.time_ns())
+            after_s = self.processes.cpu_s()
+        used_s = {name: cpu_s - before_s.get(name, 0.0) for name, cpu_s in after_s.items()}
+        self.cost = Cost(used_s, energy.joules)
+        self.client.rest(LAST_MASK_S)
+        return window
 
     def traffic(self, window: Window) -> Traffic:
         """Give what happened in a window that ended just now or before."""
         self.client.rest(LAST_MASK_S)
         return self.logs.traffic(window)
 
-    def served(self, masks: Traffic | None = None, joules: float | None = None) -> Served:
+    def served(self, masks: Traffic | None = None) -> Served:
         """Say what the node runs, for the KPI database.
 
         Args:
-            masks: whose ages are its latency.
-            joules: that they took.
+            masks: of the window watched last; their ages are its latency.
         """
         plan = self.plan
         known = Served(
@@ -232,7 +256,7 @@ class Rig:
         )
         if masks is None:
             return known
-        count = masks.frames - masks.unanswered
+        count, joules = masks.frames - masks.unanswered, self.cost.joules
         return replace(
             known,
             p50_ms=masks.age_ms(50),

@@ -118,9 +118,7 @@ def _search(plan: RigPlan, options: BenchOptions) -> Search:
 def _try(rig: Rig, rate_hz: float) -> Tried:
     rig.change_camera(rate_hz=rate_hz)
     rig.client.rest(SETTLE_S)
-    before = {name: rig.processes.figures(name).cpu_s for name in PARTS}
     traffic = rig.watch(WATCH_S)
-    used = {name: rig.processes.figures(name).cpu_s - before[name] for name in PARTS}
     offered_hz = traffic.frames / traffic.seconds
     # A camera that cannot keep its own rate must not pass for one that does.
     held = offered_hz > 0.95 * rate_hz
@@ -128,7 +126,7 @@ def _try(rig: Rig, rate_hz: float) -> Tried:
         offered_hz,
         traffic.unanswered_share,
         held and traffic.unanswered_share < UNANSWERED,
-        {name: cpu_s * 1e3 / max(1, traffic.frames) for name, cpu_s in used.items()},
+        {name: rig.cost.cpu_s[name] * 1e3 / max(1, traffic.frames) for name in PARTS},
     )
 
 
