@@ -140,6 +140,17 @@ def test_a_baseline_judges_only_what_it_names_and_by_its_tolerance(tmp_path: Pat
     assert str(worse) == 'latency/ratio: 0.27, the baseline is 0.2 (tolerance 30%)'
 
 
+def test_a_figure_of_the_baseline_that_is_not_measured_any_more_is_a_regression() -> None:
+    baseline = {
+        'latency/renamed': {'value': 0.2, 'tolerance': 0.15},
+        'reload/of_another_benchmark': {'value': 0.2, 'tolerance': 0.15},
+    }
+
+    (missing,) = regressions(result(), baseline)
+
+    assert str(missing) == ('latency/renamed: not measured, the baseline is 0.2 (tolerance 15%)')
+
+
 def test_a_figure_that_could_not_be_measured_is_a_regression() -> None:
     baseline = {'latency/ratio': {'value': 0.2, 'tolerance': 0.3}}
 

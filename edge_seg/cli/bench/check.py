@@ -18,18 +18,19 @@ class Regression:
     Attributes:
         name: '<benchmark>/<target>'.
         before: in the baseline.
-        now: measured.
+        now: measured; None when it is not measured any more.
         tolerance: share by which it may be worse.
     """
 
     name: str
     before: float
-    now: float
+    now: float | None
     tolerance: float
 
     def __str__(self) -> str:
+        now = 'not measured' if self.now is None else f'{self.now:.3g}'
         return (
-            f'{self.name}: {self.now:.3g}, the baseline is {self.before:.3g} '
+            f'{self.name}: {now}, the baseline is {self.before:.3g} '
             f'(tolerance {self.tolerance:.0%})'
         )
 
@@ -55,13 +56,16 @@ def load_baseline(path: Path) -> Baseline:
 
 
 def regressions(result: BenchResult, baseline: Baseline) -> list[Regression]:
-    """List what became worse; only what the baseline names is judged."""
+    """List what became worse or is missing; only what the baseline names is judged."""
     found = []
-    for name, target in result.targets.items():
-        key = f'{result.name}/{name}'
-        entry = baseline.get(key)
-        if entry is not None and _worse(target, entry['value'], entry['tolerance']):
-            found.append(Regression(key, entry['value'], target.value, entry['tolerance']))
+    for key, entry in baseline.items():
+        benchmark, _, name = key.partition('/')
+        if benchmark != result.name:
+            continue
+        target = result.targets.get(name)
+        if target is None or _worse(target, entry['value'], entry['tolerance']):
+            now = None if target is None else target.value
+            found.append(Regression(key, entry['value'], now, entry['tolerance']))
     return found
 
 
