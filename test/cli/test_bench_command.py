@@ -110,8 +110,8 @@ def test_a_ratio_beyond_its_tolerance_fails_the_check(
     assert (worse in found[1]) is bool(code)
 
 
-def test_all_but_reload_take_three_quarters_of_an_hour() -> None:
-    assert minutes_of(tuple(name for name in BENCHMARKS if name != 'reload'), quick=False) <= 45
+def test_all_but_reload_take_less_than_an_hour() -> None:
+    assert minutes_of(tuple(name for name in BENCHMARKS if name != 'reload'), quick=False) < 60
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ FURTHER = ('segmentation/confidence', 'segmentation/overlay')
 WATCH_S, QUICK_WATCH_S = 5.0, 3.0
 SETTLE_S = 3.0
 """By then the queue of the other node has filled."""
-RAW_S = 2.0
+RAW_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from edge_seg.cli.bench.log import Traffic
+from edge_seg.cli.bench.log import merge, Traffic
 import numpy as np
 
 AGE_PERCENTILES = (50, 95, 99)
@@ -21,6 +21,18 @@ def trimmed(runs: Sequence[RunT], key: Callable[[RunT], float]) -> list[RunT]:
 def median(runs: Sequence[RunT], key: Callable[[RunT], float]) -> float:
     """Give the median of ``key`` over the runs."""
     return float(np.median([key(run) for run in runs]))
+
+
+def spread(parts: Sequence[Traffic]) -> float:
+    """Give p99 of the ages against their median, over all runs but the best and the worst.
+
+    The ages of the runs are taken together: of one run of 150 frames p99 is the second-worst.
+    """
+    return _spread(merge(trimmed(parts, _spread)))
+
+
+def _spread(traffic: Traffic) -> float:
+    return traffic.age_ms(99) / traffic.age_ms(50)
 
 
 def age_cells(traffic: Traffic) -> tuple[str, ...]:
