@@ -122,6 +122,10 @@ class CompileFailed(ModelError):
     """A backend refused to turn an artifact into something that runs."""
 
 
+class MemoryShort(CompileFailed):
+    """There is too little memory just now to compile or load a model."""
+
+
 class NotBuilt(CompileFailed):
     """A model was not compiled for this machine, which takes too long to be done unasked."""
 

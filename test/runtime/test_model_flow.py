@@ -24,6 +24,7 @@ from edge_seg.runtime.building.builder import Builder
 from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions, Prepared
 from edge_seg.runtime.loading.idle_moments import IdleMoments
 from edge_seg.runtime.loading.probation import ProbationRules
+from edge_seg.runtime.loading.refusals import RETRY_S
 from fake_backend import FakeBackend, FakeRegistry, Faults, write_model
 from model_flow import ModelFlow
 import psutil
@@ -503,6 +504,75 @@ def test_watching_does_not_try_a_refused_version_again(flow: Make, tmp_path: Pat
     node.loader.follow()
 
     assert node.board.status.request_id == 2
+
+
+@pytest.mark.parametrize('exclusive', [False, True])
+def test_watching_tries_again_by_and_by_what_only_lacked_memory(
+    flow: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exclusive: bool
+) -> None:
+    node = flow(exclusive=exclusive, keep_previous=not exclusive)
+    node.loader.load('net')
+    roomy = psutil.virtual_memory()._replace(available=1 << 40)
+    # What served is loaded again after a failed exclusive swap, and finds room.
+    seen = iter([roomy._replace(available=64 << 20)])
+    monkeypatch.setattr(psutil, 'virtual_memory', lambda: next(seen, roomy))
+    write_model(tmp_path, 'net', '3')
+    node.loader.follow()
+    assert 'MiB are available' in node.wait_for_outcomes()[1]
+
+    node.loader.follow()
+    assert node.board.status.request_id == 2  # not at once
+
+    later_s = time.monotonic() + 2 * RETRY_S
+    monkeypatch.setattr(time, 'monotonic', lambda: later_s)
+    node.loader.follow()
+    if exclusive:  # each try would take the masks away
+        assert node.board.status.request_id == 2
+    else:
+        assert node.wait_for_outcomes(2) == (True, 'serving net@3')
+
+
+def test_watching_does_not_take_up_again_what_a_rollback_gave_up(
+    flow: Make, tmp_path: Path
+) -> None:
+    backend = FakeBackend()
+    node = flow(backends=[backend])
+    node.loader.load('net@1')
+    serving(node, 'net')
+    write_model(tmp_path, 'net', '3')
+    backend.gate = threading.Event()
+    node.loader.follow()
+    node.loader.roll_back()
+    node.loader.roll_back()  # there and back again
+    backend.gate.set()
+    assert 'cancelled' in node.wait_for_outcomes(2)[1]
+    assert node.board.status.model == 'net@2'
+
+    node.loader.follow()
+
+    assert node.board.status.request_id == 3
+
+
+def test_watching_follows_again_to_a_refused_version_that_was_asked_for_since(
+    flow: Make, tmp_path: Path
+) -> None:
+    backend = FakeBackend(faults={'2': Faults(nan=True)})
+    node = flow(backends=[backend])
+    store = ModelStore(tmp_path)
+    store.set_label('net', 'stable', '1')
+    node.loader.load('net')
+    store.set_label('net', 'stable', '2')
+    node.loader.follow()
+    assert not node.wait_for_outcomes()[0]
+    backend.faults['2'].nan = False
+
+    serving(node, 'net@2')
+    store.set_label('net', 'stable', '1')
+    serving(node, 'net')
+    store.set_label('net', 'stable', '2')
+    node.loader.follow()
+
+    assert node.wait_for_outcomes(4) == (True, 'serving net@2')
 
 
 def test_many_reloads_close_every_model_once(flow: Make) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import MemoryShort
 from edge_seg.models.package import ModelPackage
 import psutil
 
@@ -34,14 +34,14 @@ def check_fits(file: Path, package: ModelPackage, *, remedy: str) -> None:
         remedy: what helps, for the message: LOAD_LESS or BUILD_LESS.
 
     Raises:
-        CompileFailed: the estimate is larger than what is available.
+        MemoryShort: the estimate is larger than what is available.
     """
     read = sum(part.stat().st_size for part in files_read_with(file, package))
     needed = read * BYTES_PER_ARTIFACT_BYTE + FIXED_BYTES
     available = psutil.virtual_memory().available
     if needed + RESERVE_BYTES <= available:
         return
-    raise CompileFailed(
+    raise MemoryShort(
         f'{package.identity} needs about {needed >> 20} MiB, {available >> 20} MiB are available',
         expected=f'room for it and {RESERVE_BYTES >> 20} MiB of reserve',
         remedy=remedy,

@@ -13,6 +13,7 @@ from edge_seg.runtime.loading.changeover import Changeover
 from edge_seg.runtime.loading.fallback import Fallback
 from edge_seg.runtime.loading.lineage import Order
 from edge_seg.runtime.loading.model_status import StatusBoard
+from edge_seg.runtime.loading.refusals import Refusals
 from edge_seg.runtime.loading.succession import Succession
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class ModelLoader:
         self._busy = False
         self._closed = False
         self._fallback = Fallback(backend_is_free=factory.backend_is_free)
-        self._refused: set[str] = set()  # digests of manifests that are not loaded by themselves
+        self._refusals = Refusals(exclusive=exclusive)
         self._last_unfollowed = ''  # why the store was not followed
 
     @property
@@ -106,7 +107,9 @@ class ModelLoader:
             ModelRejected: it does not resolve, or its signature is not accepted.
         """
         package = self._begin(request)
-        self._fallback.forget()
+        with self._lock:
+            self._fallback.forget()
+            self._refusals.forget(package.manifest_sha256)
         self._start(Order(request, package))
 
     def reload(self) -> None:
@@ -125,7 +128,8 @@ class ModelLoader:
     def follow(self) -> None:
         """Begin to load what the request for the present model names by now, if that is new.
 
-        A model that was refused or withdrawn, rolled back or failing is not: it would be for ever.
+        One that was refused, withdrawn, rolled back or failing is not until somebody asks for it:
+        it would be for ever. Where only memory or the like was short, it is after a while.
 
         Raises:
             ModelRejected: it does not resolve, or its signature is not accepted.
@@ -144,8 +148,8 @@ class ModelLoader:
                 self._tell_refusal(served.request, rejection)
             raise
         with self._lock:
-            known = self._refused | {served.package.manifest_sha256}
-        if package.manifest_sha256 not in known:
+            refused = self._refusals.has(package.manifest_sha256)
+        if not refused and package.manifest_sha256 != served.package.manifest_sha256:
             self.request(served.request)
 
     def fall_back(self) -> None:
@@ -163,13 +167,13 @@ class ModelLoader:
             if served is None or self._busy or self._closed:
                 return
             way = self._fallback.next(served, previous)
-            self._refused.add(served.package.manifest_sha256)
+            self._refusals.add(served.package.manifest_sha256)
         self._load_again(way)
 
-    def withdrawn(self, manifest_sha256: str) -> None:
-        """Note that a model was withdrawn after its swap."""
+    def withdrawn(self, manifest_sha256: str, rejection: ModelRejected | None = None) -> None:
+        """Note that a model was withdrawn after its swap, or refused before it."""
         with self._lock:
-            self._refused.add(manifest_sha256)
+            self._refusals.add(manifest_sha256, rejection)
 
     def roll_back(self) -> str:
         """Bring the previous model back: at once when it is still loaded, else by loading it.
@@ -285,7 +289,7 @@ class ModelLoader:
             self._changeover.run(order)
         except ModelRejected as rejection:
             logger.error('%s was refused at %s', identity, rejection)
-            self.withdrawn(order.sha256)
+            self.withdrawn(order.sha256, rejection)
             success, message = False, str(rejection)
         else:
             success, message = True, f'serving {identity}'
