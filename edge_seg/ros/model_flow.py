@@ -48,6 +48,7 @@ class ModelFlow:
         self._board = StatusBoard(self._announcements.status)
         self._opened = ExitStack()
         self._loader: ModelLoader | None = None  # while it loads the first model, too
+        self._given_up = False
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.slot: ModelSlot[ServingModel] = ModelSlot()
         self.requests = ModelRequests(node)
@@ -59,12 +60,15 @@ class ModelFlow:
 
         Raises:
             ModelRejected: the first model was refused; nothing stays loaded.
+            LoadInProgress: the flow was given up.
         """
         with ExitStack() as undo:
             succession = self._make_succession(settings)
             undo.callback(succession.close)
             loader = self._loader = self._make_loader(settings, succession)
             undo.callback(loader.close, LOADER_STOP_TIMEOUT_S)
+            if self._given_up:  # perhaps before there was a loader to be told
+                loader.close(0.0)
             loader.load(settings.model)
             self.requests.attach(loader)
             undo.callback(self.requests.detach)
@@ -76,6 +80,7 @@ class ModelFlow:
 
     def give_up(self) -> None:
         """Let a load under way fail soon, and every later one; from any thread."""
+        self._given_up = True
         loader = self._loader
         if loader is not None:
             loader.close(0.0)

@@ -8,10 +8,15 @@ from typing import Any
 
 from camera_frames import pixels_of, rgb8, scene
 from diagnostic_msgs.msg import DiagnosticStatus
+from edge_seg.models.layered import LayeredStore, open_stores
 from edge_seg.models.store import ModelStore
+from edge_seg.ros import model_flow
+from edge_seg.ros.segmentation_node import SegmentationNode
 import numpy as np
 from operator_node import LATCHED, Operator
 import pytest
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
 from segmentation_nodes import segmentation_nodes, Start
 from segmentation_process import SegmentationProcess
 
@@ -242,6 +247,27 @@ def test_a_signal_ends_a_node_that_is_loading_its_first_model(
         statuses.first(lambda status: fields(status)['stage'] == 'build', 'the build')
         assert process.signal(signal.SIGINT) == 0, process.log
     assert process.ended_within_s < 3.0
+
+
+def test_a_node_that_is_told_to_end_before_its_load_begins_loads_nothing(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rclpy.init(args=['--ros-args', '-p', 'model:=colours@1', '-p', f'model_store:={store.root}'])
+    node = SegmentationNode()
+
+    def open_and_be_told(*where: Any, **others: Any) -> LayeredStore:
+        node.give_up()
+        return open_stores(*where, **others)
+
+    asked_for: list[str] = []
+    monkeypatch.setattr(model_flow, 'open_stores', open_and_be_told)
+    monkeypatch.setattr(LayeredStore, 'resolve', lambda _, request: asked_for.append(request))
+    try:
+        assert node.trigger_configure() is TransitionCallbackReturn.FAILURE
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+    assert asked_for == []
 
 
 def fields(status: DiagnosticStatus) -> dict[str, str]:
