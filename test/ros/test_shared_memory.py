@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, ExitStack
 import fcntl
+from mmap import ACCESS_READ, mmap
 import os
 from pathlib import Path
 import re
@@ -13,16 +14,22 @@ import threading
 import time
 
 from edge_seg.ros import shared_memory
-from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, KEPT, REST_S
+from edge_seg.ros.port_notes import REST_S
+from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, FOLDER, KEPT
 import pytest
 
 LIMIT_S = 60.0
 PLACES = 40
+READER_PORT = 7042
 TALKER = """
 import os
+from pathlib import Path
 import rclpy
 from edge_seg.ros.shared_memory import clear_of_the_dead
 from std_msgs.msg import UInt32
+
+def noted():
+    return ' '.join(path.name for path in Path('/dev/shm').glob(f'edge_seg-{os.getuid()}/*[0-9]'))
 
 rclpy.init()
 with clear_of_the_dead():
@@ -71,6 +78,11 @@ def leave_port(folder: Path, port: int, name: str = 'fastdds') -> Path:
     return lock
 
 
+def notes_in(folder: Path) -> list[Path]:
+    """List the notes of the dead and of the living."""
+    return [path for path in folder.glob('edge_seg-*/*') if path.name.isdecimal()]
+
+
 @contextmanager
 def talker(line_to_await: str) -> Iterator['subprocess.Popen[str]']:
     """Run a node that talks to its like; gives its process once it has said so much."""
@@ -84,15 +96,12 @@ def talker(line_to_await: str) -> Iterator['subprocess.Popen[str]']:
             process.kill()
 
 
-def lock_of(process: 'subprocess.Popen[str]', domain: int) -> Path:
-    """Give the file that says that the reader of the process's port lives."""
-    ports = range(discovery_port(domain, 0), discovery_port(domain, PLACES))
-    locks = {
-        shared_memory.FOLDER / name.format(port) for name in shared_memory.LOCKS for port in ports
-    }
+def locks_of(process: 'subprocess.Popen[str]') -> set[Path]:
+    """Give the files that say that the reader of each port of a process lives."""
     opened = {link.readlink() for link in Path(f'/proc/{process.pid}/fd').iterdir()}
-    (lock,) = locks & opened
-    return lock
+    locks = {path for path in opened if re.fullmatch(r'fast\w+_port\d+_el', path.name)}
+    assert locks
+    return locks
 
 
 def segments_of(process: 'subprocess.Popen[str]') -> list[Path]:
@@ -162,18 +171,84 @@ def test_the_number_is_given_back_when_the_others_have_forgotten_the_dead(tmp_pa
     with clear_of_the_dead(domain, folder=tmp_path):
         assert not is_free(port)
     segment = tmp_path / f'fastdds_port{port}'
-    (note,) = tmp_path.glob('edge_seg_*')
+    (note,) = notes_in(tmp_path)
     for path, ago_s in ((segment, REST_S + 2.0), (note, REST_S + 1.0)):
         then_s = path.stat().st_mtime - ago_s
         os.utime(path, (then_s, then_s))
 
-    with clear_of_the_dead(domain, folder=tmp_path):
-        assert not is_free(port), 'the others have not found out yet'
-    segment.unlink()
-    segment.write_bytes(b'made by who goes on sending')
+    with (
+        segment.open('rb') as sender,
+        mmap(sender.fileno(), 0, access=ACCESS_READ),
+        clear_of_the_dead(domain, folder=tmp_path),
+    ):
+        assert not is_free(port), 'somebody has not found out yet'
+    os.utime(note, (then_s, then_s))
     with clear_of_the_dead(domain, folder=tmp_path):
         assert is_free(port)
-    assert not note.exists(), 'notes must not pile up'
+    assert not list(tmp_path.glob('*port*')) + notes_in(tmp_path), 'they must not pile up'
+
+
+def test_a_port_that_others_made_since_is_left_to_them(tmp_path: Path) -> None:
+    domain = free_domain()
+    port = discovery_port(domain, 0)
+    leave_port(tmp_path, port)
+    bury_the_dead(folder=tmp_path)
+    (note,) = notes_in(tmp_path)
+    long_ago_s = note.stat().st_mtime - REST_S - 1.0
+    os.utime(note, (long_ago_s, long_ago_s))
+
+    with clear_of_the_dead(domain, folder=tmp_path):
+        assert is_free(port)
+    assert (tmp_path / f'fastdds_port{port}').exists()
+
+
+def test_the_port_of_a_dead_reader_is_kept_locked_for_a_moment(tmp_path: Path) -> None:
+    lock = leave_port(tmp_path, READER_PORT)
+
+    with clear_of_the_dead(0, folder=tmp_path), lock.open('rb') as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        bury_the_dead(folder=tmp_path)
+        assert lock.exists(), 'who looks meanwhile must not take it for one of the dead'
+
+    assert not lock.exists()
+
+
+def test_without_shared_memory_nothing_is_done(tmp_path: Path) -> None:
+    missing = tmp_path / 'none'
+
+    with clear_of_the_dead(0, folder=missing):
+        bury_the_dead(folder=missing)
+
+    assert not missing.exists()
+
+
+def test_processes_join_one_after_the_other(tmp_path: Path) -> None:
+    """Or the second would get the number that the first keeps taken until it has its own."""
+    joined = threading.Event()
+
+    def join() -> None:
+        with clear_of_the_dead(0, folder=tmp_path):
+            joined.set()
+
+    with clear_of_the_dead(0, folder=tmp_path):
+        other = threading.Thread(target=join)
+        other.start()
+        assert not joined.wait(0.2)
+    assert joined.wait(LIMIT_S)
+    other.join()
+
+
+def test_a_process_that_ends_in_order_leaves_no_note(ros_domain_id: int) -> None:
+    own = range(discovery_port(ros_domain_id, 0), discovery_port(ros_domain_id, PLACES))
+    script = TALKER.replace('rclpy.spin(node)', 'print(noted(), flush=True)')
+
+    result = subprocess.run([sys.executable, '-c', script], stdout=subprocess.PIPE, text=True)
+
+    assert result.returncode == 0
+    noted = {int(word) for word in result.stdout.split() if word.isdecimal()}
+    assert noted & set(own), 'it made one'
+    assert not {int(note.name) for note in notes_in(FOLDER)} & set(own)
 
 
 def test_the_lock_of_the_dead_goes_at_once_and_that_of_the_living_stays(tmp_path: Path) -> None:
@@ -185,7 +260,7 @@ def test_the_lock_of_the_dead_goes_at_once_and_that_of_the_living_stays(tmp_path
     with living.open('rb') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
-        bury_the_dead(domain, folder=tmp_path)
+        bury_the_dead(folder=tmp_path)
 
         assert not dead.exists()
         assert living.exists()
@@ -273,11 +348,11 @@ def test_what_the_dead_sent_with_is_freed_and_the_living_talk_on(ros_domain_id: 
         living = ended.enter_context(talker('there'))
         dead = ended.enter_context(talker('heard'))
         left = segments_of(dead)
+        assert all(segment.exists() for segment in left)
         dead.kill()
         dead.wait()
-        assert all(segment.exists() for segment in left), 'or there is nothing to free'
 
-        bury_the_dead(ros_domain_id)
+        bury_the_dead()
 
         assert not any(segment.exists() for segment in left)
         assert all(segment.exists() for segment in segments_of(living))
@@ -291,11 +366,13 @@ def test_a_process_does_not_get_the_place_of_one_that_was_killed_and_cleared_awa
     with ExitStack() as ended:
         ended.enter_context(talker('there'))
         dead = ended.enter_context(talker('heard'))
-        lock = lock_of(dead, ros_domain_id)
+        locks = locks_of(dead)
         dead.kill()
         dead.wait()
-        await_condition(lambda: not lock.exists(), 'the dead to be cleared away')
+        await_condition(
+            lambda: not any(lock.exists() for lock in locks), 'the dead to be cleared away'
+        )
 
         successor = ended.enter_context(talker('heard'))
 
-        assert lock_of(successor, ros_domain_id) != lock
+        assert not locks_of(successor) & locks
