@@ -23,13 +23,9 @@ PLACES = 40
 READER_PORT = 7042
 TALKER = """
 import os
-from pathlib import Path
 import rclpy
 from edge_seg.ros.shared_memory import clear_of_the_dead
 from std_msgs.msg import UInt32
-
-def noted():
-    return ' '.join(path.name for path in Path('/dev/shm').glob(f'edge_seg-{os.getuid()}/*[0-9]'))
 
 rclpy.init()
 with clear_of_the_dead():
@@ -84,9 +80,14 @@ def notes_in(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def talker(line_to_await: str) -> Iterator['subprocess.Popen[str]']:
+def talker(
+    line_to_await: str, *, end: str = 'rclpy.spin(node)'
+) -> Iterator['subprocess.Popen[str]']:
     """Run a node that talks to its like; gives its process once it has said so much."""
-    process = subprocess.Popen([sys.executable, '-c', TALKER], stdout=subprocess.PIPE, text=True)
+    script = TALKER.replace('rclpy.spin(node)', end)
+    process = subprocess.Popen(
+        [sys.executable, '-c', script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     with process:
         try:
             assert process.stdout is not None
@@ -240,15 +241,14 @@ def test_processes_join_one_after_the_other(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ends_in_order_leaves_no_note(ros_domain_id: int) -> None:
-    own = range(discovery_port(ros_domain_id, 0), discovery_port(ros_domain_id, PLACES))
-    script = TALKER.replace('rclpy.spin(node)', 'print(noted(), flush=True)')
+    with talker('there', end='input()') as process:
+        ports = {re.sub(r'\D', '', lock.name) for lock in locks_of(process)}
+        assert ports <= {note.name for note in notes_in(FOLDER)}
 
-    result = subprocess.run([sys.executable, '-c', script], stdout=subprocess.PIPE, text=True)
+        process.communicate('\n', timeout=LIMIT_S)
 
-    assert result.returncode == 0
-    noted = {int(word) for word in result.stdout.split() if word.isdecimal()}
-    assert noted & set(own), 'it made one'
-    assert not {int(note.name) for note in notes_in(FOLDER)} & set(own)
+        assert process.returncode == 0
+        assert not ports & {note.name for note in notes_in(FOLDER)}
 
 
 def test_the_lock_of_the_dead_goes_at_once_and_that_of_the_living_stays(tmp_path: Path) -> None:
