@@ -78,7 +78,7 @@ def test_an_engine_lands_where_a_node_with_the_same_settings_looks(
     package = tiny.resolve('tiny')
     backend = cast(EngineBuilding, create('tensorrt'))
     engine = node.engine(package, backend, package.path / 'net.onnx')
-    assert str(engine) == document['engine']
+    assert str(engine.file) == document['engine']
     assert document['precision'] == 'fp32'
     assert str(document['trtexec_11']).startswith('trtexec --onnx=')
 

@@ -9,6 +9,7 @@ from edge_seg.core.values import DecodedImage
 from edge_seg.errors import InferenceFailed
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.store import ModelStore
+from edge_seg.runtime.building.builder import Builder
 from edge_seg.runtime.frames.answer import Answer
 from edge_seg.runtime.frames.serving import ServingModel
 from edge_seg.runtime.frames.slot import ModelSlot
@@ -35,6 +36,7 @@ class ModelFlow:
     backend: str = 'auto'
     exclusive: bool = False
     keep_previous: bool = True
+    builder: Builder | None = None
 
     def __post_init__(self) -> None:
         self.history: list[ModelStatus] = []
@@ -63,6 +65,7 @@ class ModelFlow:
             CandidateFactory(
                 LayeredStore(ModelStore(self.store)),
                 options,
+                self.builder,
                 choose_backend=FakeRegistry(self.backends),
             ),
             self.succession,

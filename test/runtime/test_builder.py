@@ -72,10 +72,10 @@ def builder(tmp_path: Path) -> Iterator[Builder]:
 def test_the_first_build_makes_an_entry_and_the_second_finds_it(
     builder: Builder, package: ModelPackage, choice: BackendChoice
 ) -> None:
-    entry = builder.prebuilt(package, choice)
+    entry = builder.prebuilt(package, choice).file
     built = entry.stat().st_ino
 
-    assert builder.prebuilt(package, choice) == entry
+    assert builder.prebuilt(package, choice).file == entry
     assert entry.stat().st_ino == built
 
 
@@ -84,7 +84,7 @@ def test_other_options_have_an_entry_of_their_own(
 ) -> None:
     cache = BuildCache(tmp_path / 'cache', limit_bytes=1 << 30)
     entries = {
-        Builder(cache, options).prebuilt(package, choice)
+        Builder(cache, options).prebuilt(package, choice).file
         for options in (CompileOptions(), CompileOptions(threads=1))
     }
 
@@ -125,7 +125,7 @@ def test_an_entry_larger_than_the_limit_of_the_cache_serves(
 ) -> None:
     builder = Builder(BuildCache(tmp_path / 'cache', limit_bytes=1), CompileOptions())
 
-    assert builder.prebuilt(package, choice).is_file()
+    assert builder.prebuilt(package, choice).file.is_file()
 
 
 def test_a_refusal_in_the_child_arrives_as_it_was_said(
@@ -156,7 +156,7 @@ def test_a_killed_child_is_a_failed_build_and_leaves_no_entry(
     assert len(outcome) == 1
     assert 'died (signal 9)' in str(outcome[0])
     assert list((tmp_path / 'cache').glob('*.ovbuilt')) == []
-    assert builder.prebuilt(package, choice).exists()
+    assert builder.prebuilt(package, choice).file.exists()
 
 
 def wait_for_child() -> int:
@@ -185,16 +185,17 @@ def test_a_damaged_entry_is_set_aside_and_built_again(
 ) -> None:
     options = CandidateOptions('openvino', CompileOptions(), warmup_runs=1)
     factory = CandidateFactory(LayeredStore(ModelStore(tmp_path / 'store')), options, builder)
+    entry = builder.prebuilt(package, choose('openvino', [ArtifactFormat.ONNX])).file
+    whole = entry.read_bytes()
     prepared = factory.prepare(package, on_stage=lambda stage: None)
-    whole = prepared.file.read_bytes()
-    prepared.file.write_bytes(whole[:-20] if damage is None else damage)
+    entry.write_bytes(whole[:-20] if damage is None else damage)
 
     loaded = factory.bring_up(prepared, camera=None, on_stage=lambda stage: None)
 
     loaded.model.close()
     assert loaded.model.report.from_cache
-    assert prepared.file.read_bytes()[:20] == whole[:20]
-    assert prepared.file.with_name(prepared.file.name + '.bad').exists()
+    assert entry.read_bytes()[:20] == whole[:20]
+    assert entry.with_name(entry.name + '.bad').exists()
 
 
 def test_a_request_survives_the_way_to_the_child(tmp_path: Path) -> None:

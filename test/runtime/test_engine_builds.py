@@ -47,7 +47,7 @@ class Bench:
             self.cancelled,
             note,
         )
-        return builds.engine(self.package, self.backend, self.package.path / 'net.onnx')
+        return builds.engine(self.package, self.backend, self.package.path / 'net.onnx').file
 
     def entries(self) -> list[str]:
         """Names of what is in the cache, locks and timings aside."""
@@ -106,7 +106,7 @@ def test_an_engine_in_the_store_is_used_as_it_is(bench: Bench) -> None:
     cache = BuildCache(bench.root, limit_bytes=1)
     builds = EngineBuilds(cache, CompileOptions(), 'never', bench.cancelled)
     engine = bench.package.path / 'net.plan'
-    assert builds.engine(bench.package, bench.backend, engine) == engine
+    assert builds.engine(bench.package, bench.backend, engine).file == engine
 
 
 def test_a_refusal_in_the_child_arrives_as_it_was_said(bench: Bench) -> None:

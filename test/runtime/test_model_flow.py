@@ -21,7 +21,9 @@ from edge_seg.models.package import ModelPackage
 from edge_seg.models.store import ModelStore
 from edge_seg.runtime.building.build_cache import BuildCache
 from edge_seg.runtime.building.builder import Builder
-from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions, Prepared
+from edge_seg.runtime.building.engine_builds import Prebuilt
+from edge_seg.runtime.loading.candidate import CandidateFactory, CandidateOptions
+from edge_seg.runtime.loading.compiling import Prepared
 from edge_seg.runtime.loading.idle_moments import IdleMoments
 from edge_seg.runtime.loading.probation import ProbationRules
 from edge_seg.runtime.loading.refusals import RETRY_S
@@ -639,11 +641,16 @@ def prepare_with(folder: Path, backends: list[FakeBackend], *, backend: str) -> 
 
     class NoEngine(Builder):
         def prebuilt(
-            self, package: ModelPackage, choice: BackendChoice, *, refused: str = ''
-        ) -> Path:
+            self,
+            package: ModelPackage,
+            choice: BackendChoice,
+            *,
+            refused: str = '',
+            build_engines: bool = True,
+        ) -> Prebuilt:
             if choice.backend.name == 'slow_to_build':
                 raise NotBuilt('no engine', remedy='build one')
-            return package.artifact_for([choice.artifact_format])
+            return Prebuilt(package.artifact_for([choice.artifact_format]))
 
     options = CandidateOptions(backend, CompileOptions(), warmup_runs=1)
     factory = CandidateFactory(

@@ -104,7 +104,7 @@ def build_engine(
     with _temporary_or(cache_dir, Place(out, publish_as)) as root, _watched() as on_build:
         cache = BuildCache(root, limit_bytes=CACHE_LIMIT_BYTES)
         builds = EngineBuilds(cache, options, 'on_demand', threading.Event(), on_build)
-        engine = builds.engine(package, backend, artifact)
+        engine = builds.engine(package, backend, artifact).file
         document = _document(package, plan, engine, time.monotonic() - begin_s)
         document |= _placed(stores.own, package, engine, Place(out, publish_as))
     _show(document, as_json=as_json)

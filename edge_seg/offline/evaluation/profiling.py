@@ -100,7 +100,8 @@ def _layers(running: RunningModel, options: RunOptions) -> tuple[tuple[LayerTime
     backend = running.loaded.choice.backend
     if not isinstance(backend, LayerProfiling):
         return (), f'{backend.name} does not tell its layers'
-    layers = backend.profile_layers(running.file, running.spec, options.compile, runs=LAYER_RUNS)
+    file, wanted = running.loaded.file, options.compile.for_backend(backend.name)
+    layers = backend.profile_layers(file, running.spec, wanted, runs=LAYER_RUNS)
     if not layers:
         return (), 'the engine hides its layers: build it with detailed profiling information'
     if all(layer.mean_ms is None for layer in layers):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import EngineBuilding
@@ -50,12 +49,10 @@ class RunningModel:
 
     Args:
         loaded: from ``CandidateFactory``; closed by ``running_model``.
-        file: what the backend loaded.
     """
 
-    def __init__(self, loaded: LoadedModel, file: Path) -> None:
+    def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.file = file
         self._laps: dict[Stage, list[float]] = {stage: [] for stage in FRAME_PATH}
 
     @property
@@ -73,8 +70,9 @@ class RunningModel:
         """Describe the model as it runs."""
         package, report = self.loaded.package, self.model.report
         artifact_format, size = self.artifact.format, artifact_bytes(package, self.artifact)
-        if package.path not in self.file.parents:  # built from the artifact, into the cache
-            artifact_format, size = ArtifactFormat.TENSORRT_ENGINE, self.file.stat().st_size
+        file = self.loaded.file
+        if package.path not in file.parents:  # built from the artifact, into the cache
+            artifact_format, size = ArtifactFormat.TENSORRT_ENGINE, file.stat().st_size
         return ModelRun(
             model=package.identity,
             model_sha256=package.manifest_sha256,
@@ -144,7 +142,7 @@ def running_model(
     prepared = factory.prepare(package, on_stage=lambda stage: None)
     loaded = factory.bring_up(prepared, camera=Size(640, 480), on_stage=lambda stage: None)
     try:
-        yield RunningModel(loaded, prepared.file)
+        yield RunningModel(loaded)
     finally:
         loaded.model.close()
 

@@ -13,7 +13,7 @@ from edge_seg.errors import CompileFailed
 from edge_seg.models.store import ModelPackage
 from edge_seg.runtime.building.build_cache import BuildCache, cache_key
 from edge_seg.runtime.building.build_worker import BuildAnswer, BuildRequest, child_environment
-from edge_seg.runtime.building.engine_builds import BuildMode, EngineBuilds, tell_nobody
+from edge_seg.runtime.building.engine_builds import BuildMode, EngineBuilds, Prebuilt, tell_nobody
 from edge_seg.runtime.building.engine_child import OnBuild
 from edge_seg.runtime.building.memory import BUILD_LESS, check_fits
 
@@ -43,7 +43,14 @@ class Builder:
         self._cancelled = threading.Event()
         self._engines = EngineBuilds(cache, options, engines, self._cancelled, on_build)
 
-    def prebuilt(self, package: ModelPackage, choice: BackendChoice, *, refused: str = '') -> Path:
+    def prebuilt(
+        self,
+        package: ModelPackage,
+        choice: BackendChoice,
+        *,
+        refused: str = '',
+        build_engines: bool = True,
+    ) -> Prebuilt:
         """Give a compiled file for a model, from the cache or freshly built.
 
         Args:
@@ -51,6 +58,7 @@ class Builder:
             choice: what loads it.
             refused: why the engine that the model came with does not load; '' when it was not
                 tried.
+            build_engines: False builds no engine this time, whatever is permitted.
 
         Returns:
             A file that ``choice.backend.compile_model`` takes: a prebuilt one, or the artifact
@@ -63,23 +71,26 @@ class Builder:
         artifact = package.artifact_for([choice.artifact_format])
         if isinstance(choice.backend, EngineBuilding):
             if choice.artifact_format is ArtifactFormat.TENSORRT_ENGINE:
-                return self._engines.published(package, choice.backend, artifact, refused=refused)
-            return self._engines.engine(package, choice.backend, artifact)
+                return self._engines.published(
+                    package, choice.backend, artifact, refused=refused, build=build_engines
+                )
+            return self._engines.engine(package, choice.backend, artifact, build=build_engines)
         suffix = getattr(choice.backend, 'prebuilt_suffix', '')
         if not suffix:
-            return artifact
+            return Prebuilt(artifact)
         entry = self._cache.entry(self._key(package, choice), suffix)
         if self._cache.use(entry):
-            return entry
+            return Prebuilt(entry)
         with self._cache.building(entry, cancelled=self._cancelled):
-            if not self._cache.use(entry):  # another node may have built it meanwhile
+            fresh = not self._cache.use(entry)
+            if fresh:  # else another node has built it meanwhile
                 check_fits(artifact, package, remedy=BUILD_LESS)
                 name = choice.backend.name
                 options = self._options.for_backend(name)
                 request = BuildRequest(name, package.path, artifact, entry, options)
                 self._run(request, package.identity)
                 self._cache.trim(keep=entry)
-        return entry
+        return Prebuilt(entry, fresh)
 
     def discard(self, entry: Path, reason: str) -> None:
         """Take a cache entry that does not load out of use."""

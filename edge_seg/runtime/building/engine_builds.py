@@ -9,6 +9,7 @@ from typing import Literal
 
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress, EngineBuilding
+from edge_seg.backends.registry import BackendChoice
 from edge_seg.core.values import ArtifactFormat
 from edge_seg.errors import CompileFailed, NotBuilt
 from edge_seg.models.package import ModelPackage
@@ -23,6 +24,19 @@ BuildMode = Literal['on_demand', 'never']
 TIMING_CACHE = 'timing_cache'
 _TIMINGS = '.timings'
 """In the cache's folder; the dot keeps it from being counted and removed as an entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prebuilt:
+    """What a backend loads.
+
+    Attributes:
+        file: compiled ahead, or the artifact itself.
+        fresh: it was compiled just now, for whoever asked.
+    """
+
+    file: Path
+    fresh: bool = False
 
 
 def tell_nobody(progress: BuildProgress) -> None:
@@ -47,13 +61,21 @@ class EngineBuilds:
     cancelled: threading.Event
     on_build: OnBuild = tell_nobody
 
-    def engine(self, package: ModelPackage, backend: EngineBuilding, artifact: Path) -> Path:
+    def engine(
+        self,
+        package: ModelPackage,
+        backend: EngineBuilding,
+        artifact: Path,
+        *,
+        build: bool = True,
+    ) -> Prebuilt:
         """Give the engine of a model.
 
         Args:
             package: the model.
             backend: what builds and loads it.
             artifact: the model's file that it is built from; an engine is given back as it is.
+            build: False only looks for it this time.
 
         Raises:
             BackendUnavailable: SDK, driver or device missing.
@@ -64,7 +86,7 @@ class EngineBuilds:
         """
         suffix = backend.prebuilt_suffix
         if artifact.suffix == suffix:
-            return artifact
+            return Prebuilt(artifact)
         spec = package.manifest.spec
         options = self.options.for_backend(backend.name)
         parts = backend.build_key_parts(artifact, spec, options)
@@ -72,28 +94,34 @@ class EngineBuilds:
         entry = self.cache.entry(key, suffix)
         problem = self._problem(backend, entry, parts)
         if not problem:
-            return entry
-        if self.mode == 'never':
+            return Prebuilt(entry)
+        if not build or self.mode == 'never':
             raise NotBuilt(
                 f'{package.identity} has no {backend.name} engine for this machine ({problem}), '
                 'and building takes minutes',
-                remedy=f'run once: {_command(package, backend, options, entry)}; '
-                'or set build: on_demand',
+                remedy=f'run once: {_command(package, backend, options, entry)}'
+                + ('; or set build: on_demand' if self.mode == 'never' else ''),
             )
         with self.cache.building(entry, cancelled=self.cancelled):
             problem = self._problem(backend, entry, parts)
-            if problem:  # another node may have built it meanwhile
+            if problem:  # else another node has built it meanwhile
                 if entry.exists():
                     self.cache.set_aside(entry, problem)
                 check_fits(artifact, package, remedy=BUILD_LESS)
                 self._build(package, backend.name, artifact, entry)
                 self._check_built(backend, entry, parts)
                 self.cache.trim(keep=entry)
-        return entry
+        return Prebuilt(entry, fresh=bool(problem))
 
     def published(
-        self, package: ModelPackage, backend: EngineBuilding, engine: Path, *, refused: str = ''
-    ) -> Path:
+        self,
+        package: ModelPackage,
+        backend: EngineBuilding,
+        engine: Path,
+        *,
+        refused: str = '',
+        build: bool = True,
+    ) -> Prebuilt:
         """Give the engine that a model came with, or one as asked for when it is another.
 
         Args:
@@ -101,21 +129,21 @@ class EngineBuilds:
             backend: what builds and loads it.
             engine: came with the model.
             refused: why the backend does not load it; '' when it was not tried.
+            build: as of ``engine``.
 
         Raises:
             BackendUnavailable, CompileFailed, IncompatibleModel, StoreError: as ``engine``.
         """
-        network = package.manifest.artifact(ArtifactFormat.ONNX)
-        if network is None:
-            return engine
-        source = package.path_of(network.main)
+        source = _network(package)
+        if source is None:
+            return Prebuilt(engine)
         options = self.options.for_backend(backend.name)
         mismatch = refused or backend.mismatch(engine, source, options)
         if not mismatch:
-            return engine
+            return Prebuilt(engine)
         logger.info('the engine that %s came with is passed over: %s', package.identity, mismatch)
         try:
-            return self.engine(package, backend, source)
+            return self.engine(package, backend, source, build=build)
         except NotBuilt as missing:
             raise NotBuilt(f'{missing.met}; {mismatch}', remedy=missing.remedy) from None
 
@@ -145,6 +173,38 @@ class EngineBuilds:
             cancelled=self.cancelled,
             on_build=self.on_build,
         )
+
+
+def without_cache(package: ModelPackage, choice: BackendChoice, options: CompileOptions) -> Path:
+    """Give the file that a backend loads where nothing can be built, nor kept.
+
+    Raises:
+        NotBuilt: the model has no engine, or one that is not of the network beside it, of this
+            machine or as asked for.
+        BackendUnavailable, CompileFailed: as ``EngineBuilding.mismatch``.
+    """
+    backend, artifact = choice.backend, package.artifact_for([choice.artifact_format])
+    if not isinstance(backend, EngineBuilding):
+        return artifact
+    problem = f'{artifact.name} is none'
+    if choice.artifact_format is ArtifactFormat.TENSORRT_ENGINE:
+        source = _network(package)
+        options = options.for_backend(backend.name)
+        problem = '' if source is None else backend.mismatch(artifact, source, options)
+    if problem:
+        raise NotBuilt(
+            f'{package.identity} has no {backend.name} engine for this machine ({problem}), '
+            'and there is no cache to find one in',
+            remedy='set cache_dir, or publish one: edge_seg model build-engine '
+            f'{package.identity} --publish-as VERSION',
+        )
+    return artifact
+
+
+def _network(package: ModelPackage) -> Path | None:
+    """Give the file that an engine is built from, if the model has one."""
+    network = package.manifest.artifact(ArtifactFormat.ONNX)
+    return None if network is None else package.path_of(network.main)
 
 
 def _command(

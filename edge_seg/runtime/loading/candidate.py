@@ -1,24 +1,15 @@
 """Makes a model that can serve from a name, stage by stage, or says which stage refused it."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 import threading
-from typing import Protocol
 
-from edge_seg.backends.base import CompiledModel, CompileOptions
-from edge_seg.backends.registry import AUTO, BackendChoice, choose, Rejected
-from edge_seg.core.values import ArtifactFormat, Size
-from edge_seg.errors import (
-    BackendUnavailable,
-    CompileFailed,
-    EdgeSegError,
-    LoadStage,
-    ModelRejected,
-    NotBuilt,
-    PrebuiltUnusable,
-)
+from edge_seg.backends.base import CompileOptions
+from edge_seg.backends.registry import AUTO, BackendChoice, choose
+from edge_seg.core.values import Size
+from edge_seg.errors import CompileFailed, EdgeSegError, LoadStage, ModelRejected
 from edge_seg.models.layered import LayeredStore
 from edge_seg.models.package import ModelPackage, verify_artifacts
 from edge_seg.models.signature import check_signature, SignaturePolicy
@@ -26,20 +17,12 @@ from edge_seg.runtime.building.builder import Builder
 from edge_seg.runtime.building.memory import check_fits, LOAD_LESS
 from edge_seg.runtime.frames.feeding import PreprocessMode
 from edge_seg.runtime.frames.serving import ServingModel
+from edge_seg.runtime.loading.compiling import ChooseBackend, Compiling, Prepared
 from edge_seg.runtime.loading.golden import check_golden
 from edge_seg.runtime.loading.warm_up import no_pause, noise, Pause, warm, WarmUp
 
 OnStage = Callable[[LoadStage], None]
 CANCELLED = 'loading was cancelled'
-
-
-class ChooseBackend(Protocol):
-    """The signature of ``registry.choose``."""
-
-    def __call__(
-        self, requested: str, formats: Collection[ArtifactFormat], *, without: Collection[str]
-    ) -> BackendChoice:
-        """Pick the backend for a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +45,6 @@ class CandidateOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A model that is verified and built, and takes no memory yet.
-
-    Attributes:
-        package: the model.
-        choice: backend it was built for.
-        file: what the backend loads.
-    """
-
-    package: ModelPackage
-    choice: BackendChoice
-    file: Path
-
-
-@dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model that passed every stage before the swap.
 
@@ -84,6 +52,7 @@ class LoadedModel:
         package: where it came from.
         model: what runs.
         choice: its backend, and why others were not taken.
+        file: what the backend loaded.
         warm_up: what warming up measured.
         request: as it was asked for, e.g. 'floor@latest'; '' where nobody asks.
     """
@@ -91,6 +60,7 @@ class LoadedModel:
     package: ModelPackage
     model: ServingModel
     choice: BackendChoice
+    file: Path
     warm_up: WarmUp
     request: str = ''
 
@@ -121,7 +91,7 @@ class CandidateFactory:
         self._cancelled = threading.Event()
         self._options = options
         self._builder = builder
-        self._choose = choose_backend
+        self._compiling = Compiling(options.backend, options.compile, builder, choose_backend)
 
     @property
     def backend_is_free(self) -> bool:
@@ -160,10 +130,15 @@ class CandidateFactory:
         with _stage(LoadStage.VERIFY, on_stage):
             verify_artifacts(package)
         with _stage(LoadStage.BUILD, on_stage):
-            return self._build(package, without)
+            return self._compiling.prepare(package, without)
 
     def bring_up(
-        self, prepared: Prepared, *, camera: Size | None, on_stage: OnStage
+        self,
+        prepared: Prepared,
+        *,
+        camera: Size | None,
+        on_stage: OnStage,
+        build_engines: bool = True,
     ) -> LoadedModel:
         """Load, check and warm a prepared model.
 
@@ -171,6 +146,7 @@ class CandidateFactory:
             prepared: what ``prepare`` gave.
             camera: present size of the camera image, for the warm-up; None when unknown.
             on_stage: told of each stage as it begins.
+            build_engines: False builds none in place of one that does not load.
 
         Raises:
             ModelRejected: at LOAD, CHECK or WARM; nothing stays loaded.
@@ -181,9 +157,9 @@ class CandidateFactory:
             with _stage(LoadStage.LOAD, on_stage):
                 in_use = undo.enter_context(ExitStack())
                 in_use.enter_context(self._store.in_use(package))
-                check_fits(prepared.file, package, remedy=LOAD_LESS)
+                check_fits(prepared.prebuilt.file, package, remedy=LOAD_LESS)
                 self._take_turn()
-                compiled = self._compile(prepared)
+                prepared, compiled = self._compiling.compile(prepared, build_engines=build_engines)
                 undo.callback(compiled.close)
             with _stage(LoadStage.CHECK, on_stage):
                 sha256 = package.manifest_sha256
@@ -202,7 +178,8 @@ class CandidateFactory:
                 self._take_turn()
                 check_golden(package, model)
             undo.pop_all()
-        return LoadedModel(package, model, prepared.choice, warm_up)
+        choice, file = prepared.choice, prepared.prebuilt.file
+        return LoadedModel(package, model, choice, file, warm_up)
 
     def keep(self, package: ModelPackage) -> AbstractContextManager[None]:
         """Keep a model from being removed from the store while the block runs.
@@ -233,56 +210,6 @@ class CandidateFactory:
         if self.cancelled:
             raise CompileFailed(CANCELLED)
         self._pause()
-
-    def _build(self, package: ModelPackage, without: tuple[str, ...]) -> Prepared:
-        """Choose a backend and build for it; a free choice passes over one without an engine."""
-        formats = [artifact.format for artifact in package.manifest.artifacts]
-        choice = self._choose(self._options.backend, formats, without=without)
-        if self._builder is None:
-            return Prepared(package, choice, package.artifact_for([choice.artifact_format]))
-        try:
-            return Prepared(package, choice, self._builder.prebuilt(package, choice))
-        except NotBuilt as missing:
-            if not self.backend_is_free:
-                raise
-            passed_over = Rejected(choice.backend.name, str(missing))
-            try:
-                other = self._build(package, (*without, choice.backend.name))
-            except BackendUnavailable:
-                raise missing from None  # what would help is to build it
-        rejected = [r for r in other.choice.rejected if r.name != passed_over.name]
-        choice = replace(other.choice, rejected=(passed_over, *rejected))
-        return replace(other, choice=choice)
-
-    def _compile(self, prepared: Prepared) -> CompiledModel:
-        backend, spec = prepared.choice.backend, prepared.package.manifest.spec
-        options = self._options.compile.for_backend(backend.name)
-        artifact = prepared.package.artifact_for([prepared.choice.artifact_format])
-        file, rebuilt = prepared.file, False
-        while True:
-            try:
-                return backend.compile_model(file, spec, options)
-            except PrebuiltUnusable as failure:
-                if self._builder is None or rebuilt:
-                    raise
-                if file != artifact:
-                    # A damaged or outdated cache entry is no fault of the model: build it once
-                    # more. Any other refusal, as for want of memory, would only be met again
-                    # after minutes.
-                    self._builder.discard(file, str(failure))
-                    rebuilt = True
-                file = self._in_place_of(artifact, prepared, failure)
-
-    def _in_place_of(self, artifact: Path, prepared: Prepared, failure: PrebuiltUnusable) -> Path:
-        """Give what is loaded after a refusal: never again the file that the model came with."""
-        assert self._builder is not None
-        try:
-            other = self._builder.prebuilt(prepared.package, prepared.choice, refused=str(failure))
-        except NotBuilt as missing:
-            raise NotBuilt(failure.met, remedy=missing.remedy) from failure
-        if other == artifact:
-            raise failure
-        return other
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import threading
 from edge_seg.core.values import Size
 from edge_seg.errors import EdgeSegError, LoadStage, ModelRejected
 from edge_seg.models.package import ModelPackage
-from edge_seg.runtime.loading.candidate import CandidateFactory, LoadedModel, Prepared
+from edge_seg.runtime.loading.candidate import CandidateFactory, LoadedModel
+from edge_seg.runtime.loading.compiling import Prepared
 from edge_seg.runtime.loading.lineage import Order
 from edge_seg.runtime.loading.model_status import StatusBoard
 from edge_seg.runtime.loading.succession import Succession
@@ -71,10 +72,18 @@ class Changeover:
         self._closed.set()
 
     def _install(
-        self, order: Order, prepared: Prepared, *, instead_of: ModelRejected | None = None
+        self,
+        order: Order,
+        prepared: Prepared,
+        *,
+        instead_of: ModelRejected | None = None,
+        build_engines: bool = True,
     ) -> None:
         candidate = self._factory.bring_up(
-            prepared, camera=self._camera_size(), on_stage=self._enter
+            prepared,
+            camera=self._camera_size(),
+            on_stage=self._enter,
+            build_engines=build_engines,
         )
         with ExitStack() as undo:
             undo.callback(candidate.model.close)
@@ -97,7 +106,8 @@ class Changeover:
             self._board.made_room()
             try:
                 with self._refusing(order.package):
-                    self._install(order, prepared)
+                    # Nothing serves: not for the minutes that building an engine takes.
+                    self._install(order, prepared, build_engines=False)
             except ModelRejected as rejection:
                 self._restore(served, rejection)
                 raise

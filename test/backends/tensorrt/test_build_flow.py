@@ -10,6 +10,7 @@ from able_machine import install
 from contract import UNDER_TEST
 from edge_seg.backends.base import CompileOptions
 from edge_seg.backends.build_progress import BuildProgress
+from edge_seg.backends.registry import choose
 from edge_seg.backends.tensorrt.files.key import read_record
 from edge_seg.cli.model.engine import publish_engine
 from edge_seg.core.values import ArtifactFormat
@@ -25,6 +26,7 @@ from edge_seg.runtime.parameters.settings import SegmentationSettings
 from fake_machine import FakeMachine, ORIN
 from fake_plan import plan_header
 from kernel_on_host import fake_nvcc
+import model_flow
 import onnx
 import psutil
 import pytest
@@ -99,6 +101,7 @@ class Node:
     store: ModelStore
     root: Path
     builds: list[str] = field(default_factory=list)
+    took: str = ''
     on_phase: Callable[[str], None] = lambda phase: None
 
     def load(
@@ -108,26 +111,32 @@ class Node:
         wanted: CompileOptions = WITH_DEFAULTS,
         mode: str = 'never',
         preprocess: str = 'cpu',
+        backend: str = 'tensorrt',
+        cached: bool = True,
     ) -> str:
         """Take a model through every stage and let it go; gives its precision."""
         options = CandidateOptions(
-            'tensorrt',
+            backend,
             wanted,
             warmup_runs=1,
             preprocess=preprocess,  # type: ignore[arg-type]
         )
-        cache = BuildCache(self.root, limit_bytes=1 << 20)
-        builder = Builder(
-            cache,
-            options.compile,
-            engines=mode,  # type: ignore[arg-type]
-            on_build=self._note,
-        )
+        builder = self.builder(wanted, mode) if cached else None
         factory = CandidateFactory(LayeredStore(self.store), options, builder)
         prepared = factory.prepare(self.store.resolve(model), on_stage=lambda stage: None)
         loaded = factory.bring_up(prepared, camera=None, on_stage=lambda stage: None)
         loaded.model.close()
+        self.took = loaded.model.report.backend
         return loaded.model.report.precision
+
+    def builder(self, wanted: CompileOptions, mode: str) -> Builder:
+        """Give what builds into the cache."""
+        return Builder(
+            BuildCache(self.root, limit_bytes=1 << 20),
+            wanted,
+            engines=mode,  # type: ignore[arg-type]
+            on_build=self._note,
+        )
 
     def _note(self, progress: BuildProgress) -> None:
         self.builds.append(progress.phase)
@@ -371,8 +380,33 @@ def test_a_published_engine_of_another_network_is_passed_over(node: Node) -> Non
     proto = onnx.load(network)
     proto.graph.name = '?' * len(proto.graph.name)
     republish(network, proto.SerializeToString())
-    with pytest.raises(ModelRejected, match=r'built from another network than net\.onnx'):
-        node.load('tiny@2')
+    for cached in (True, False):
+        with pytest.raises(ModelRejected, match=r'built from another network than net\.onnx'):
+            node.load('tiny@2', cached=cached)
+
+
+def test_without_a_cache_an_engine_serves_only_as_the_one_of_its_network(node: Node) -> None:
+    published_engine(node)
+    (entry,) = node.entries
+    publish_bare(node, '3', entry.read_bytes())
+    assert node.load('tiny@2', cached=False)
+    settings = SegmentationSettings.from_values({'tensorrt_unrecorded': True})
+    unrecorded = settings.compile_options()
+    with pytest.raises(ModelRejected, match=r'has no record of what it was built for') as caught:
+        node.load('tiny@3', wanted=unrecorded, cached=False)
+    assert 'set cache_dir, or publish one: edge_seg model build-engine tiny@3' in str(caught.value)
+    with pytest.raises(ModelRejected, match=r'no tensorrt engine .*net\.onnx is none') as caught:
+        node.load('tiny@1', cached=False)
+    assert caught.value.stage is LoadStage.BUILD
+
+
+@pytest.mark.parametrize('model', ['tiny@1', 'tiny@3'])
+def test_without_a_cache_a_free_choice_runs_the_network(node: Node, model: str) -> None:
+    pytest.importorskip('openvino', reason='it runs the network')
+    (entry,) = node.entries
+    publish_bare(node, '3', entry.read_bytes())
+    assert node.load(model, backend='auto', cached=False)
+    assert node.took == 'openvino'
 
 
 def publish_bare(node: Node, version: str, engine: bytes, *, with_network: bool = True) -> None:
@@ -424,9 +458,8 @@ def test_a_published_engine_with_a_damaged_record_does_not_stand_in_the_way(node
     assert node.load('tiny@2')
 
 
-def test_a_published_engine_that_tensorrt_refuses_does_not_stand_in_the_way(
-    node: Node, machine: FakeMachine
-) -> None:
+def published_foreign(node: Node) -> None:
+    """Publish tiny@2 with an engine whose record fits, and which TensorRT refuses."""
     folder = published_engine(node)
     engine, record = folder / 'tiny.plan', folder / 'tiny.plan.json'
     old = hashlib.sha256(engine.read_bytes()).hexdigest()
@@ -434,6 +467,10 @@ def test_a_published_engine_that_tensorrt_refuses_does_not_stand_in_the_way(
     republish(engine, blob)
     new = hashlib.sha256(blob).hexdigest()
     republish(record, record.read_text().replace(old, new).encode())
+
+
+def test_a_published_engine_that_tensorrt_refuses_does_not_stand_in_the_way(node: Node) -> None:
+    published_foreign(node)
     with pytest.raises(ModelRejected, match=r'was built by TensorRT 9\.9\.9, here is') as caught:
         node.load('tiny@2')
     assert 'run once: edge_seg model build-engine tiny@2' in str(caught.value)
@@ -442,16 +479,54 @@ def test_a_published_engine_that_tensorrt_refuses_does_not_stand_in_the_way(
     assert node.load('tiny@2')  # the one built here; the other is refused first, every time
 
 
-def test_an_engine_in_place_of_a_published_one_is_built_again_once(
-    node: Node, machine: FakeMachine
+def test_a_free_choice_passes_over_an_engine_that_tensorrt_refuses(node: Node) -> None:
+    pytest.importorskip('openvino', reason='it runs the network')
+    published_foreign(node)
+    assert node.load('tiny@2', backend='auto')
+    assert node.took == 'openvino'
+    assert node.builds == []
+
+
+@pytest.mark.parametrize('model', ['tiny@1', 'tiny@2'])
+def test_an_engine_that_is_refused_just_built_is_not_built_again(
+    node: Node, machine: FakeMachine, model: str
 ) -> None:
     published_engine(node)
     machine.gpu.fail_always = {'deserialize_cuda_engine'}
     with pytest.raises(ModelRejected, match='cannot be loaded'):
-        node.load('tiny@2', mode='on_demand')
-    assert node.builds.count('reading the network') == 2
+        node.load(model, mode='on_demand')
+    assert node.builds.count('reading the network') == 1
     machine.gpu.fail_always = set()
-    assert node.load('tiny@2')
+    assert node.load(model)  # what was built is kept
+
+
+def test_no_engine_is_built_while_nothing_serves(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_flow, 'FakeRegistry', lambda backends: choose)
+    published_foreign(node)
+    flow = model_flow.ModelFlow(
+        node.store.root,
+        backend='tensorrt',
+        exclusive=True,
+        keep_previous=False,
+        builder=node.builder(WITH_DEFAULTS, 'on_demand'),
+    )
+    try:
+        flow.loader.load('tiny@1')
+        with pytest.raises(ModelRejected, match=r'TensorRT 9\.9\.9') as caught:
+            flow.loader.load('tiny@2')
+        assert 'run once: edge_seg model build-engine tiny@2' in caught.value.remedy
+        assert 'on_demand' not in caught.value.remedy  # it is set
+        assert node.builds == []
+        assert flow.board.status.model == 'tiny@1'
+        node.load('tiny@2', mode='on_demand')  # as the command does
+        node.builds.clear()
+        flow.loader.load('tiny@2')
+        assert flow.board.status.model == 'tiny@2'
+        assert node.builds == []
+    finally:
+        flow.close()
 
 
 def republish(file: Path, content: bytes) -> None:
