@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 import logging
 import threading
+import time
 from typing import Any
 
 from edge_seg.runtime.frames.throttle import Throttle
@@ -69,7 +70,7 @@ class FrameReader:
 
     Args:
         node: owner of the subscriptions.
-        look: called now and then on the reader's thread, at least every ``look_period_s``.
+        look: called now and then on the reader's thread, about every ``look_period_s``.
         look_period_s: see ``look``.
     """
 
@@ -83,6 +84,7 @@ class FrameReader:
         self._lock = threading.Lock()  # guards the two below
         self._subscriptions: Takers = {}
         self._changed = False
+        self._resting: dict[Subscription[Any], float] = {}
         self._stopping = threading.Event()
         self._errors = Throttle(ERROR_LOG_PERIOD_S)
         self._thread = threading.Thread(target=self._run, name='frame_reader', daemon=True)
@@ -133,12 +135,12 @@ class FrameReader:
             try:
                 self._read(subscriptions)
             except Exception as error:  # noqa: BLE001  a node without ears would be stuck
-                self._failed('waiting for frames', error)
+                self._log('waiting for frames', error)
+                self._stopping.wait(RETRY_S)
 
-    def _failed(self, what: str, error: Exception) -> None:
+    def _log(self, what: str, error: Exception) -> None:
         if self._errors.admits(what):
             logger.error('%s failed and goes on', what, exc_info=error)
-        self._stopping.wait(RETRY_S)
 
     def _read(self, subscriptions: Takers) -> None:
         """Hand over messages until the subscriptions change or the end is near."""
@@ -154,29 +156,38 @@ class FrameReader:
                 except rclpy_implementation.InvalidHandle:
                     subscriptions.pop(subscription)  # destroyed just now
             events = [handler for each in subscriptions for handler in each.event_handlers]
-            counts = (len(subscriptions), 1, 0, 0, 0, len(events))
-            waiting = rclpy_implementation.WaitSet(*counts, context)
+            of_frames = rclpy_implementation.WaitSet(len(subscriptions), 1, 0, 0, 0, 0, context)
+            of_events = rclpy_implementation.WaitSet(0, 0, 0, 0, 0, len(events), context)
+            next_look_s = time.monotonic()
             while not (self._stopping.is_set() or self._changed):
-                self._wait(waiting, subscriptions, events)
-                self._look()
+                self._wait(of_frames, subscriptions)
+                # Not with each frame: both cost more than waiting for it, with many cameras.
+                if (now_s := time.monotonic()) >= next_look_s:
+                    next_look_s = now_s + self._look_period_ns / 1e9
+                    _take_events(of_events, events)
+                    self._look()
 
-    def _wait(self, waiting: Any, subscriptions: Takers, events: list[Any]) -> None:
+    def _wait(self, waiting: Any, subscriptions: Takers) -> None:
+        awake = self._awake(subscriptions)
         waiting.clear_entities()
         waiting.add_guard_condition(self._wake.handle)
-        for subscription in subscriptions:
+        for subscription in awake:
             waiting.add_subscription(subscription.handle)
-        for handler in events:
-            handler.add_to_wait_set(waiting)
         waiting.wait(self._look_period_ns)
         if self._changed:
             return  # what is ready is ready the next time, for those still attached
         ready = waiting.get_ready_entities('subscription')
-        for subscription, taker in subscriptions.items():
+        for subscription, taker in awake.items():
             if subscription.handle.pointer in ready:
                 self._take(subscription, taker)
-        for handler in events:
-            if handler.is_ready(waiting):
-                handler.callback(handler.take_data())
+
+    def _awake(self, subscriptions: Takers) -> Takers:
+        """Leave out those that failed just now: the others must not wait for them."""
+        if not self._resting:
+            return subscriptions
+        now_s = time.monotonic()
+        self._resting = {each: until for each, until in self._resting.items() if until > now_s}
+        return {each: taker for each, taker in subscriptions.items() if each not in self._resting}
 
     def _take(self, subscription: Subscription[Any], taker: _Taker) -> None:
         try:
@@ -184,5 +195,19 @@ class FrameReader:
             if taken is not None:  # it may have been lost in between
                 taker.on_message(taken[0])
         except Exception as error:  # noqa: BLE001  one message must not end the stream
+            self._resting[subscription] = time.monotonic() + RETRY_S
             taker.on_failure(error)
-            self._failed(f'taking a message of {subscription.topic}', error)
+            self._log(f'taking a message of {subscription.topic}', error)
+
+
+def _take_events(waiting: Any, events: list[Any]) -> None:
+    """Tell of what happened to the subscriptions."""
+    if not events:
+        return  # nothing to wait for is an error
+    waiting.clear_entities()
+    for handler in events:
+        handler.add_to_wait_set(waiting)
+    waiting.wait(0)
+    for handler in events:
+        if handler.is_ready(waiting):
+            handler.callback(handler.take_data())

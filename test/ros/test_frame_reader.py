@@ -16,6 +16,8 @@ from std_msgs.msg import String
 PATIENCE_S = 30.0
 LOOK_S = 0.02
 # Kept for those who are matched late, as discovery takes its time.
+MANY = 200
+KEPT_ALL = QoSProfile(depth=MANY, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 KEPT = QoSProfile(depth=9, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -116,6 +118,31 @@ def test_a_message_that_fails_is_told_and_the_next_ones_come(node: Node) -> None
     received.wait_for(lambda: received.texts == ['one', 'two'])
     reader.stop()
     assert [str(failure) for failure in failures] == ['cannot be read']
+
+
+def test_a_camera_that_fails_again_and_again_does_not_hold_up_its_neighbour(node: Node) -> None:
+    reader = FrameReader(node, look=lambda: None, look_period_s=LOOK_S)
+    received, failures = Received(), []
+    bad = node.create_subscription(
+        String, 'bad', received.add, KEPT_ALL, callback_group=reader.group
+    )
+    bad.msg_type = None  # its message can never be taken, and is there again at once
+    good = node.create_subscription(
+        String, 'good', received.add, KEPT_ALL, callback_group=reader.group
+    )
+    node.create_publisher(String, 'bad', KEPT_ALL).publish(String(data='unreadable'))
+    texts = [str(number) for number in range(MANY)]
+    publisher = node.create_publisher(String, 'good', KEPT_ALL)
+    for text in texts:
+        publisher.publish(String(data=text))
+    reader.attach(bad, received.add, failures.append)
+    reader.attach(good, received.add)
+    reader.start()
+
+    received.wait_for(lambda: received.texts == texts)
+    reader.stop()
+
+    assert 0 < len(failures) < MANY / 4
 
 
 def test_it_goes_on_after_a_failure_while_waiting(node: Node) -> None:
