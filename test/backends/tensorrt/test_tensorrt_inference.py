@@ -167,7 +167,7 @@ def test_a_frame_that_cannot_be_written_is_not_run(machine: FakeMachine) -> None
     served.close()
 
 
-@pytest.mark.parametrize('end', ['close', '_finish'], ids=['close', 'end of the interpreter'])
+@pytest.mark.parametrize('end', ['close', '_uncollected'], ids=['close', 'end of the interpreter'])
 def test_memory_that_is_being_written_to_is_not_freed(
     any_machine: Callable[..., FakeMachine], end: str
 ) -> None:
@@ -187,6 +187,66 @@ def test_memory_that_is_being_written_to_is_not_freed(
     assert not machine.gpu.blocks
     with pytest.raises(InferenceFailed, match='the model is closed'):
         served.infer_written(write)
+
+
+def test_whoever_closes_second_waits_for_the_first(
+    any_machine: Callable[..., FakeMachine],
+) -> None:
+    machine = any_machine()
+    served = compiled(machine, TinyModel())
+    assert isinstance(served, LendsInput)
+    closing = [threading.Thread(target=served.close) for _ in range(2)]
+
+    def write(array: np.ndarray) -> None:
+        for each in closing:
+            each.start()
+            each.join(0.1)
+        assert [each.is_alive() for each in closing] == [True, True]
+
+    served.infer_written(write)
+    for each in closing:
+        each.join(30.0)
+    assert not machine.gpu.blocks
+
+
+def test_a_frame_that_does_not_end_keeps_its_memory_and_nobody_waiting(
+    any_machine: Callable[..., FakeMachine],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    machine = any_machine()
+    served = compiled(machine, TinyModel())
+    assert isinstance(served, LendsInput)
+    monkeypatch.setattr('edge_seg.backends.tensorrt.serving.compiled.FRAME_END_S', 0.01)
+
+    def write(array: np.ndarray) -> None:
+        served.close()
+        assert 'a frame of a TensorRT model does not end' in caplog.text
+        assert machine.gpu.blocks
+
+    served.infer_written(write)
+    with pytest.raises(InferenceFailed, match='the model is closed'):
+        served.infer_written(write)
+    served.close()
+    assert not machine.gpu.blocks
+
+
+def test_closing_that_was_interrupted_can_be_done_again(
+    any_machine: Callable[..., FakeMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = any_machine()
+    served = compiled(machine, TinyModel())
+
+    def interrupted(*arguments: object, **words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr('edge_seg.backends.tensorrt.cuda.owner.OwnerThread.call', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            served.close()
+    assert machine.gpu.blocks
+    served.close()
+    assert not machine.gpu.blocks
 
 
 def test_a_graph_is_recorded_once_and_launched_for_every_further_frame(

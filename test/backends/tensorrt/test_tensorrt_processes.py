@@ -103,6 +103,34 @@ def test_an_interrupted_frame_leaves_the_model_usable(tmp_path: Path) -> None:
     assert rest == ['again', 'left: []']
 
 
+def test_a_process_that_ends_while_a_model_is_being_closed_leaves_nothing(tmp_path: Path) -> None:
+    script = _script(
+        tmp_path,
+        """
+        within, ending = threading.Event(), threading.Event()
+        closing = threading.Thread(target=served.close, daemon=True)
+
+        def write(array):
+            closing.start()
+            closing.join(0.2)
+            within.set()
+            ending.wait(30.0)
+
+        @atexit.register
+        def later():  # when whoever waits at the end does so
+            end = threading.Timer(0.5, ending.set)
+            end.daemon = True
+            end.start()
+
+        threading.Thread(target=served.infer_written, args=(write,), daemon=True).start()
+        assert within.wait(30.0)
+        """,
+    )
+    done = subprocess.run(script, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ['served', 'left: []']
+
+
 def test_an_interrupted_load_leaves_nothing(tmp_path: Path) -> None:
     script = _script(
         tmp_path,

@@ -27,6 +27,8 @@ INFER_TIMEOUT_S = 30.0
 LOAD_TIMEOUT_S = 120.0
 """Large engines take seconds; the model that serves waits for nothing meanwhile."""
 CLOSE_TIMEOUT_S = 10.0
+FRAME_END_S = INFER_TIMEOUT_S + CLOSE_TIMEOUT_S
+"""How long closing waits for a frame, or for another who closes."""
 IMAGE_SIZES_KEPT = 4
 """Each takes pinned and GPU memory of the size of the image until the model is closed."""
 
@@ -44,7 +46,6 @@ class TensorRtModel:
     """
 
     def __init__(self, sdk: Sdk, layer: str, request: EngineRequest) -> None:
-        self._gate = _Gate()
         # Not the request: the whole engine file hangs on it.
         self._input = request.spec.input
         self._compute_capability = request.device.compute_capability
@@ -55,9 +56,10 @@ class TensorRtModel:
         output = self._described.output.spec
         self._result: AnyArray = np.zeros(output.shape, output.dtype)
         self._image = self._session.image
+        self._end = _End(self._owner, self._session)
         # Also when nobody closes it: on garbage collection and when the interpreter ends. A
         # context left pushed would abort the process.
-        self._finish = weakref.finalize(self, _finish, self._gate, self._owner, self._session)
+        self._uncollected = weakref.finalize(self, self._end)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -92,8 +94,8 @@ class TensorRtModel:
             InferenceFailed: wrong array, TensorRT or CUDA failed or hangs, or the model is
                 closed.
         """
-        with self._gate as gate:
-            gate.check()
+        with self._end.frame:
+            self._end.check()
             check_tensors(tensors, self.inputs)
             np.copyto(self._image, tensors[0])
             self._image = self._image.view()  # another object: its content is another's
@@ -105,8 +107,8 @@ class TensorRtModel:
         Raises:
             InferenceFailed: as ``infer``.
         """
-        with self._gate as gate:
-            gate.check()
+        with self._end.frame:
+            self._end.check()
             write(self._image)
             return self._answered(partial(self._session.run, self._result))
 
@@ -149,8 +151,8 @@ class TensorRtModel:
         Raises:
             InferenceFailed: as ``infer``.
         """
-        with self._gate as gate:
-            gate.check()
+        with self._end.frame:
+            self._end.check()
             self._image = self._image.view()  # mapped memory is what the kernel writes to
             key = plan, image.order
             return self._answered(
@@ -165,8 +167,13 @@ class TensorRtModel:
         return (self._result,)
 
     def close(self) -> None:
-        """Free everything after the frame that is running; twice is fine, from any thread."""
-        self._finish()
+        """Free everything after the frame that is running; twice is fine, from any thread.
+
+        A frame that does not end keeps its memory: until the interpreter ends, when it is tried
+        again.
+        """
+        if self._end():
+            self._uncollected.detach()  # not before: the end of the interpreter waits for this
 
 
 def _opened(owner: OwnerThread, sdk: Sdk, layer: str, request: EngineRequest) -> EngineSession:
@@ -192,39 +199,49 @@ def _opened(owner: OwnerThread, sdk: Sdk, layer: str, request: EngineRequest) ->
         ) from error
 
 
-class _Gate:
-    """Open until the model is closed; whoever uses its memory stands in it.
+class _End:
+    """Frees what a model holds, once, after the frame that is running.
 
-    Shared with the end of the interpreter, which waits for the frame of a daemon thread too.
+    Not part of the model, which is gone when it is collected.
+
+    Attributes:
+        frame: held by who uses the model's memory, and while it is freed.
     """
 
-    def __init__(self) -> None:
-        self._lock = Lock()
+    def __init__(self, owner: OwnerThread, session: EngineSession) -> None:
+        self.frame = Lock()
+        self._owner = owner
+        self._session = session
         self._closed = False
-
-    def __enter__(self) -> '_Gate':
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
+        self._freed = False
 
     def check(self) -> None:
-        """Raise when closed, inside."""
+        """Raise when closed, inside a frame."""
         if self._closed:
             raise closed_error()
 
-    def close(self) -> None:
-        """Let nobody in any more; waits for the one that is inside."""
-        with self._lock:
-            self._closed = True
+    def __call__(self) -> bool:
+        """Free everything; whoever else is at it is waited for.
 
+        Returns:
+            False when a frame did not end in time.
+        """
+        self._closed = True  # no further frame, also when this is interrupted
+        if not self.frame.acquire(timeout=FRAME_END_S):
+            logger.error('GPU memory is not freed: a frame of a TensorRT model does not end')
+            return False
+        try:
+            if not self._freed:
+                self._free()
+                self._freed = True
+        finally:
+            self.frame.release()
+        return True
 
-def _finish(gate: _Gate, owner: OwnerThread, session: EngineSession) -> None:
-    gate.close()
-    try:
-        owner.call(session.close, timeout_s=CLOSE_TIMEOUT_S)
-    except OwnerGone as error:
-        logger.error('GPU memory is not freed until the GPU answers: %s', error)
-    if not owner.stop(CLOSE_TIMEOUT_S, last=session.close):
-        logger.error('the thread of a TensorRT model does not end')
+    def _free(self) -> None:
+        try:
+            self._owner.call(self._session.close, timeout_s=CLOSE_TIMEOUT_S)
+        except OwnerGone as error:
+            logger.error('GPU memory is not freed until the GPU answers: %s', error)
+        if not self._owner.stop(CLOSE_TIMEOUT_S, last=self._session.close):
+            logger.error('the thread of a TensorRT model does not end')
