@@ -7,6 +7,7 @@ from pathlib import Path
 import shutil
 import time
 
+from edge_seg.cli.bench.log import Traffic
 from edge_seg.cli.bench.part import Part
 from edge_seg.cli.bench.process_figures import children_of
 from edge_seg.cli.bench.result import BenchOptions, MeasurementFailed, Target
@@ -17,6 +18,8 @@ from edge_seg.models.package import verify_artifacts
 from edge_seg.models.store import ModelStore
 import numpy as np
 
+NODE_KILLS = 20
+"""What a killed reader leaves behind harms 1 of 20 to 100 times (docs/adr/0008)."""
 BACK_S = 3.0
 SAME_RATE = 0.98
 WATCH_S = 4.0
@@ -72,7 +75,7 @@ def _kill_manager(part: Part, rig: Rig, options: BenchOptions) -> None:
     again = rig.watch(WATCH_S)
     if rig.processes.pid(NODE) != pid or NODE in rig.processes.ended():
         raise MeasurementFailed('the node died with the manager')
-    ratio = min(without.rate_hz, again.rate_hz) / steady.rate_hz
+    ratio = _ratio(min(without.rate_hz, again.rate_hz), steady.rate_hz)
     part.targets['manager_killed_rate_to_steady'] = Target(ratio, '', SAME_RATE, 'at least')
     part.figures['manager_killed'] = {
         'rates_hz': [steady.rate_hz, without.rate_hz, again.rate_hz],
@@ -84,8 +87,9 @@ def _kill_manager(part: Part, rig: Rig, options: BenchOptions) -> None:
 
 def _kill_node(part: Part, rig: Rig, options: BenchOptions) -> None:
     served = _serve(rig, SECOND)
+    steady = rig.watch(WATCH_S)
     times_s, models = [], []
-    for _ in range(options.repeats(5, 2)):
+    for _ in range(options.repeats(NODE_KILLS, 2)):
         times_s.append(_restart(rig))
         rig.await_masks(AFTER_MASKS)
         models.append(rig.client.newest.model if rig.client.newest else '')
@@ -96,6 +100,23 @@ def _kill_node(part: Part, rig: Rig, options: BenchOptions) -> None:
         sum(1 for model in models if model != served), 'times', 0.0
     )
     part.figures['node_killed'] = {'seconds': times_s, 'models': models}
+    _compare_rates(part, steady, rig.watch(WATCH_S))
+
+
+def _compare_rates(part: Part, steady: Traffic, after: Traffic) -> None:
+    """See whether a camera whose readers were killed still publishes, and all is answered."""
+    camera_hz = [each.frames / each.seconds for each in (steady, after)]
+    mask_hz = [each.rate_hz for each in (steady, after)]
+    for name, (before, now) in (('camera', camera_hz), ('mask', mask_hz)):
+        part.targets[f'{name}_rate_after_node_kills_to_steady'] = Target(
+            _ratio(now, before), '', SAME_RATE, 'at least'
+        )
+    part.figures['node_killed_rates_hz'] = {'camera': camera_hz, 'masks': mask_hz}
+
+
+def _ratio(rate_hz: float, steady_hz: float) -> float:
+    """Compare with the steady rate; NaN, which meets no target, when nothing came before."""
+    return rate_hz / steady_hz if steady_hz else np.nan
 
 
 def _kill_both(part: Part, rig: Rig) -> None:
