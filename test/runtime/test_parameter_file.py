@@ -57,6 +57,18 @@ def described(spec: ParameterSpec) -> str:
     return f'{spec.description} ({"; ".join(notes)}).' if notes else f'{spec.description}.'
 
 
+@pytest.mark.parametrize(
+    'document', ['README.md', 'docs/changing-models.md', 'docs/topics-and-parameters.md']
+)
+def test_documents_say_of_the_parameter_model_what_its_description_says(document: str) -> None:
+    model = next(spec for spec in SEGMENTATION_PARAMETERS if spec.name == 'model')
+    words = model.description.rpartition('; ')[2]
+    text = (FILE.parents[1] / document).read_text(encoding='utf-8')
+
+    assert words == 'says what serves, and while a load is under way what was asked for'
+    assert words in ' '.join(text.split()).replace('Says', 'says')
+
+
 def test_the_file_lists_each_parameter_of_each_node_once_in_the_order_of_its_table() -> None:
     assert [(entry.node, entry.name) for entry in entries()] == [
         (node, spec.name) for node, table in TABLES.items() for spec in table

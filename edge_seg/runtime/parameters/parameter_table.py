@@ -25,7 +25,8 @@ SEGMENTATION_PARAMETERS: tuple[ParameterSpec, ...] = (
         'string',
         'floor',
         'Model to serve: name (the version labelled stable, else the latest), name@version, '
-        'name@latest, name@label, or a path; always says what is served',
+        'name@latest, name@label, or a path; says what serves, and while a load is under way what '
+        'was asked for',
         live=True,
     ),
     ParameterSpec(
