@@ -8,6 +8,7 @@ import os
 import threading
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -116,7 +117,9 @@ class ManagedNode(LifecycleNode):
 def main() -> None:
     """Spin until told to stop."""
     rclpy.init()
-    node = ManagedNode()
+    # Some tests kill it and start it again; what Fast DDS makes of that is not theirs to test.
+    with clear_of_the_dead():
+        node = ManagedNode()
     try:
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
