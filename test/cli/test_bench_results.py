@@ -3,13 +3,17 @@
 import base64
 import json
 import math
+import mmap
+import os
 from pathlib import Path
 import re
 
 from edge_seg.cli.bench.check import load_baseline, regressions
 from edge_seg.cli.bench.counted_node import count_models, read_close_count
 from edge_seg.cli.bench.domain import free_domain
-from edge_seg.cli.bench.endurance import drift, slope
+from edge_seg.cli.bench.endurance import drift, report_memory, slope
+from edge_seg.cli.bench.part import Part
+from edge_seg.cli.bench.process_figures import figures_of, ProcessFigures
 from edge_seg.cli.bench.report import document, Report, write_index, write_report
 from edge_seg.cli.bench.result import BenchResult, MeasurementFailed, Target
 from edge_seg.offline.reporting.charts import Chart, Series
@@ -176,6 +180,40 @@ def test_one_outlier_does_not_move_the_slope() -> None:
     values[17] = 1e6
 
     assert slope(values) == 0.0
+
+
+def test_resident_memory_stands_beside_that_which_has_the_target() -> None:
+    def samples(own: int) -> list[ProcessFigures]:
+        return [
+            ProcessFigures(
+                resident_kib=100_000 + (own + 7 + 30) * index,
+                shared_kib=1_000 + 30 * index,
+                own_kib=90_000 + own * index,
+                threads=9,
+                files=20,
+                cpu_s=0.0,
+            )
+            for index in range(40)
+        ]
+
+    part = Part()
+    report_memory(part, samples(10), samples(5))
+
+    assert part.targets['good_reloads_memory'].value == pytest.approx(10.0)
+    assert part.targets['failed_reloads_memory'].value == pytest.approx(5.0)
+    assert '47.0 and 42.0 KiB for each good and failed' in part.notes[0]
+    assert part.notes[0].endswith('with mapped files, by 17.0 and 12.0.')
+
+
+def test_shared_memory_is_told_apart_from_what_is_a_process_alone() -> None:
+    size = 32 << 20
+    before = figures_of(os.getpid())
+    with mmap.mmap(-1, size) as shared:
+        shared.write(b'x' * size)
+        after = figures_of(os.getpid())
+
+    assert after.shared_kib - before.shared_kib >= size >> 10
+    assert after.own_kib - before.own_kib < size >> 11
 
 
 def test_drift_compares_the_ends() -> None:

@@ -34,6 +34,11 @@ NOTE = (
     f'estimates after the first {SETTLING:.0%} of the reloads. The failures at check and swap are '
     'made in the node: what check would find in a model, OpenVINO finds at build.'
 )
+RESIDENT = (
+    'Resident memory (VmRSS) grew by {:.1f} and {:.1f} KiB for each good and failed reload; '
+    'without shared memory, but with mapped files, by {:.1f} and {:.1f}.'
+)
+KINDS = ('good', 'failed')
 
 
 def measure_endurance(
@@ -72,7 +77,7 @@ def measure_endurance(
         raise MeasurementFailed(
             f'{closed.opened} opened models were counted', expected=f'{options.reloads} or more'
         )
-    _report(part, good, refused)
+    report_memory(part, good, refused)
     _report_models(part, wrong, closed)
     _report_stages(part, kinds[: options.reloads], failed)
     return part
@@ -140,8 +145,9 @@ def _sample(rig: Rig) -> ProcessFigures:
     return rig.processes.figures(NODE)
 
 
-def _report(part: Part, good: list[ProcessFigures], refused: list[ProcessFigures]) -> None:
-    for kind, samples in (('good', good), ('failed', refused)):
+def report_memory(part: Part, good: list[ProcessFigures], refused: list[ProcessFigures]) -> None:
+    """Tell what stayed behind, from a sample after each reload."""
+    for kind, samples in zip(KINDS, (good, refused), strict=True):
         late = samples[int(len(samples) * SETTLING) :]
         own = [float(each.own_kib) for each in late]
         part.targets[f'{kind}_reloads_memory'] = Target(slope(own), 'KiB/reload', SLOPE_KIB)
@@ -155,9 +161,17 @@ def _report(part: Part, good: list[ProcessFigures], refused: list[ProcessFigures
             'count': len(samples),
             'own_memory_kib': [each.own_kib for each in samples],
             'resident_slope_kib': slope([float(each.resident_kib) for each in late]),
+            'resident_unshared_slope_kib': slope(
+                [float(each.resident_kib - each.shared_kib) for each in late]
+            ),
             'threads': [late[0].threads, late[-1].threads],
             'files': [late[0].files, late[-1].files],
         }
+    slopes = (
+        [part.figures[f'{kind}_reloads'][f'resident_{what}slope_kib'] for kind in KINDS]
+        for what in ('', 'unshared_')
+    )
+    part.notes.append(RESIDENT.format(*(each for pair in slopes for each in pair)))
     part.charts.append(_chart(good, refused))
 
 

@@ -13,14 +13,16 @@ class ProcessFigures:
 
     Attributes:
         resident_kib: memory in use, shared parts included.
-        own_kib: what is its alone, in memory or swapped out: neither the DDS segments, which fill
-            up as frames pass, nor files, which the kernel drops when others want the memory.
+        shared_kib: of that, shared memory: the DDS segments, which fill up as frames pass.
+        own_kib: what is its alone, in memory or swapped out: neither shared memory nor files,
+            which the kernel drops when others want the memory.
         threads: how many.
         files: open file descriptors.
         cpu_s: processor time since its start, both modes.
     """
 
     resident_kib: int
+    shared_kib: int
     own_kib: int
     threads: int
     files: int
@@ -39,6 +41,7 @@ def figures_of(pid: int) -> ProcessFigures:
     )
     return ProcessFigures(
         resident_kib=int(status['VmRSS'].split()[0]),
+        shared_kib=int(status['RssShmem'].split()[0]),
         own_kib=sum(int(status[name].split()[0]) for name in ('RssAnon', 'VmSwap')),
         threads=int(status['Threads']),
         files=len(os.listdir(folder / 'fd')),
