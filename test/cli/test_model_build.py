@@ -1,5 +1,6 @@
 """``edge_seg model build-engine`` where TensorRT is a fake, in the child process too."""
 
+from dataclasses import replace
 import hashlib
 import json
 from pathlib import Path
@@ -227,6 +228,29 @@ def test_a_built_engine_is_measured(run: Run, tiny: ModelStore) -> None:
     assert ran['run']['format'] == 'tensorrt_engine'
     assert ran['run']['size_bytes'] == engine['size']
     assert ran['layers_note'] != ''
+
+
+def test_an_engine_of_trtexec_is_measured_where_that_is_said(
+    run: Run, tiny: ModelStore, tmp_path: Path
+) -> None:
+    engine = str(built(run('model', 'build-engine', 'tiny', '--json'))['engine'])
+    content = Path(engine).read_bytes()
+    folder = tmp_path / 'bare'
+    folder.mkdir()
+    (folder / 'tiny.plan').write_bytes(content)
+    file = ArtifactFile('tiny.plan', hashlib.sha256(content).hexdigest(), len(content))
+    manifest = tiny.resolve('tiny').manifest
+    artifacts = (Artifact(ArtifactFormat.TENSORRT_ENGINE, (file,)),)
+    bare = replace(manifest, spec=replace(manifest.spec, version='2'), artifacts=artifacts)
+    (folder / MANIFEST_NAME).write_bytes(dump_manifest(bare))
+    tiny.publish(folder)
+    words = ('tiny@2', '--backend', 'tensorrt', '--frames', '2', '--size', '64x48', '--json')
+    refused = run('model', 'profile', *words)
+    assert (refused.code, 'has no record' in refused.err) == (1, True)
+    ran = json.loads(run('model', 'profile', *words, '--unrecorded').out)
+    assert ran['run']['backend'] == 'tensorrt'
+    refused = run('model', 'profile', *words, '--unrecorded', '--dla-core', '9')
+    assert (refused.code, 'DLA core' in refused.err) == (1, True)
 
 
 def test_a_model_is_fused_on_a_machine_that_has_tensorrt_too(run: Run, tiny: ModelStore) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import shutil
 from tempfile import TemporaryDirectory
 
+import click
 from edge_seg.backends.tensorrt.files.engine import read_engine
 from edge_seg.backends.tensorrt.files.key import EngineRecord, read_record, record_path
 from edge_seg.backends.tensorrt.files.writing import write_whole
@@ -58,14 +59,22 @@ def publish_engine(
 def engine_facts(engine: Path) -> tuple[tuple[str, str], ...]:
     """Tell for the provenance what an engine from elsewhere was built by and for.
 
-    It is read as the node will read it: what would be refused there is refused here.
+    It is read as the node will read it: what would be refused there is refused here. One without
+    a record is refused by some nodes only, so that a warning is printed.
 
     Raises:
         CompileFailed: it is no engine, others can write it, or its record is of another one.
     """
     found = read_engine(engine)
     built_by = ('tensorrt', str(found.header.version))
-    return (built_by,) if found.record is None else (built_by, *_recorded(found.record))
+    if found.record is not None:
+        return (built_by, *_recorded(found.record))
+    click.echo(
+        f'edge_seg: {found.name} has no record of what it was built for: a node takes it only '
+        'with tensorrt_unrecorded: true; edge_seg model build-engine makes one that has',
+        err=True,
+    )
+    return (built_by,)
 
 
 def _recorded(record: EngineRecord) -> list[tuple[str, str]]:

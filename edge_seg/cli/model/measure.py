@@ -90,6 +90,8 @@ def run_options(function: Function) -> Function:
             default=0,
             help='0 = what the backend takes.',
         ),
+        click.option('--dla-core', type=click.IntRange(0), help='As tensorrt_dla_core.'),
+        click.option('--unrecorded', is_flag=True, help='As tensorrt_unrecorded: from trtexec.'),
     )
     return _chained(options)(function)
 
@@ -123,7 +125,14 @@ def frame_request(settings: dict[str, Any]) -> FrameRequest:
 
 
 def to_run_options(
-    backend: str, device: str, precision: str, threads: int, *, as_the_node: bool = True
+    backend: str,
+    device: str,
+    precision: str,
+    threads: int,
+    *,
+    dla_core: int | None = None,
+    unrecorded: bool = False,
+    as_the_node: bool = True,
 ) -> RunOptions:
     """Check the options of ``run_options``.
 
@@ -132,12 +141,18 @@ def to_run_options(
         device: as of the backend.
         precision: one of ``PRECISIONS``.
         threads: 0 = what the backend takes.
+        dla_core: accelerator that TensorRT uses; None for the GPU.
+        unrecorded: TensorRT takes engines without a record.
         as_the_node: 'auto' is what a node makes of it: the precision that suits the device best.
     """
     _known('--backend', backend, BACKENDS)
     _known('--precision', precision, PRECISIONS)
     chosen: Any = {'device': device, 'precision': precision, 'threads': threads}
-    return RunOptions(backend, CompileOptions(**chosen, device_precision=as_the_node))
+    extra = [] if dla_core is None else [('tensorrt.dla_core', str(dla_core))]
+    if unrecorded:
+        extra.append(('tensorrt.unrecorded', 'true'))
+    options = CompileOptions(**chosen, device_precision=as_the_node, extra=tuple(extra))
+    return RunOptions(backend, options)
 
 
 @contextmanager
