@@ -131,7 +131,8 @@ def test_every_optional_name_exists_in_some_version() -> None:
     unknown = [
         f'{place}: {dotted}'
         for place, dotted in asked
-        if not any(exists(version, dotted) for version in VERSIONS)
+        if dotted not in MODULE_MEMBERS
+        and not any(exists(version, dotted) for version in VERSIONS)
     ]
     assert unknown == []
 

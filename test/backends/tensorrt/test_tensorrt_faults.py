@@ -115,6 +115,25 @@ def test_plugins_that_do_not_register_are_told_of_and_named_when_one_is_needed(
     assert 'edge_seg model build-engine' in refusal.value.remedy
 
 
+@pytest.mark.parametrize(
+    'error', [RuntimeError('no library'), TypeError('no such signature'), None]
+)
+def test_a_registration_of_plugins_that_is_missing_or_raises_costs_no_model(
+    machine: FakeMachine, caplog: pytest.LogCaptureFixture, error: Exception | None
+) -> None:
+    def refuse(logger: object, namespace: str) -> bool:
+        assert error is not None
+        raise error
+
+    if error is None:
+        del machine.trt.init_libnvinfer_plugins
+    else:
+        machine.trt.init_libnvinfer_plugins = refuse
+    machine.backend.compile_model(machine.engine(MODEL), MODEL.spec, options()).close()
+    assert ('does not register its plugins' in caplog.text) == (error is not None)
+    assert str(error or '') in caplog.text
+
+
 def test_shapes_that_stay_open_are_named(machine: FakeMachine) -> None:
     machine.trt._machine.faults['open_shapes'] = 'yes'
     with pytest.raises(CompileFailed, match='leaves the shapes of image open'):

@@ -94,10 +94,17 @@ def _register_plugins(sdk: Sdk) -> None:
 
     The ONNX parser does so by itself. An engine would load where it was built, and nowhere else.
     """
+    register = optional(sdk.trt, 'init_libnvinfer_plugins')
+    if register is None:
+        return  # engines without plugins load
     mark = sdk.ring.mark()
-    if not sdk.trt.init_libnvinfer_plugins(sdk.logger, ''):
-        told = ' | '.join(sdk.ring.since(mark)) or 'no reason given'
-        logger.warning('TensorRT does not register its plugins: %s', told)
+    try:
+        told = () if register(sdk.logger, '') else ('no reason given',)
+    except (RuntimeError, TypeError) as error:
+        told = (str(error),)
+    if told:
+        why = ' | '.join(sdk.ring.since(mark) or told)
+        logger.warning('TensorRT does not register its plugins: %s', why)
 
 
 def start_runtime(sdk: Sdk) -> Any:
