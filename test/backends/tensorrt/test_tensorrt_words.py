@@ -178,6 +178,10 @@ def test_the_logger_takes_severities_that_are_plain_numbers(machine: FakeMachine
         ),
         ('Error Code 2: OutOfMemory (Requested size)', 'out of memory', 'swap: exclusive'),
         ('cuMemAlloc failed: out of memory', 'out of memory', 'swap: exclusive'),
+        ('cuGraphLaunch failed: out of memory', 'out of memory', 'swap: exclusive'),
+        ('kernel launch failed: out of memory', 'out of memory', 'swap: exclusive'),
+        ('unspecified launch failure', 'does nothing more for this process', 'restart'),
+        ('illegal memory access | out of memory', 'does nothing more', 'restart'),
         ('something nobody has seen', 'something nobody has seen', ''),
     ],
 )

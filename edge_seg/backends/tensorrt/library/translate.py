@@ -35,8 +35,9 @@ _REBUILD = rebuild('{model}')
 # CUDA gives these back to every later call, and all models of a process share the context.
 _STAYING = (
     r'(?i)illegal.(memory.access|address|instruction)|misaligned.address|uncorrectable'
-    r'|launch.(failed|failure|timed.out|timeout)|hardware.stack|invalid.pc|device.assert'
+    r'|launch.(timed.out|timeout)|hardware.stack|invalid.pc|device.assert'
 )
+_GONE = Explanation('the GPU failed and does nothing more for this process', RESTART)
 _KNOWN = (
     (
         'Version tag does not match',
@@ -81,10 +82,7 @@ _KNOWN = (
             'run: edge_seg model fuse {model} --as VERSION',
         ),
     ),
-    (
-        _STAYING,
-        Explanation('the GPU failed and does nothing more for this process', RESTART),
-    ),
+    (_STAYING, _GONE),
     (
         r'(out of memory|OutOfMemory|Cuda Runtime \(out of memory\))',
         Explanation(
@@ -92,6 +90,7 @@ _KNOWN = (
             'set swap: exclusive, take a smaller model, or end other GPU programs',
         ),
     ),
+    (r'(?i)launch.(failed|failure)', _GONE),  # not where memory was short for the launch
 )  # fmt: skip
 _MAX_LENGTH = 400
 
