@@ -194,6 +194,18 @@ def test_an_engine_that_came_out_in_another_precision_is_not_written(
     assert not out.exists()
 
 
+def test_a_place_that_cannot_be_looked_at_is_refused_before_the_build(
+    building: FakeMachine,
+) -> None:
+    model = TinyModel()
+    network = model.save(building.folder / 'net.onnx')
+    building.gpu.calls.clear()
+    out = building.folder / f'{"n" * 300}.plan'
+    with pytest.raises(CompileFailed, match='cannot be read: File name too long'):
+        Builds().build_engine(network, model.spec, options(), out, on_progress=None)
+    assert building.gpu.calls == []
+
+
 def test_progress_rises_to_the_end(building: FakeMachine) -> None:
     seen: list[BuildProgress] = []
     with pytest.MonkeyPatch.context() as patch:

@@ -28,8 +28,8 @@ def read_trusted(path: Path, *, limit: int = -1) -> bytes:
         PrebuiltUnusable: it cannot be read.
         CompileFailed: others can write it, or could have put another in its place.
     """
+    real = check_place(path)
     try:
-        real = check_place(path)
         handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise
@@ -55,8 +55,15 @@ def check_place(path: Path) -> Path:
     Raises:
         CompileFailed: others can write to its folder, to one further up, or to one that a link
             on the way lies in.
-        PrebuiltUnusable: links lead in a circle.
+        PrebuiltUnusable: links lead in a circle, or it cannot be looked at.
     """
+    try:
+        return _checked(path)
+    except OSError as error:
+        raise PrebuiltUnusable(f'{path} cannot be read: {error.strerror}') from error
+
+
+def _checked(path: Path) -> Path:
     place = path.absolute()
     for _ in range(_MOST_LINKS):
         _check_folder(place.parent)
@@ -68,7 +75,7 @@ def check_place(path: Path) -> Path:
             return place
         _check_owner(link, os.lstat(link))  # in /tmp its owner may exchange it
         place = link.parent / os.readlink(link) / place.relative_to(link)
-    raise PrebuiltUnusable(f'{path} cannot be read: {os.strerror(errno.ELOOP)}')
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
 def _check_folder(folder: Path) -> None:
