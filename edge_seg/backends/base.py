@@ -158,7 +158,8 @@ class LendsInput(Protocol):
         Args:
             write: called once, before this returns, with an array as ``inputs[0]`` says, which it
                 must not touch afterwards. It is the same object as in the last call when nothing
-                else has been written there since.
+                else has been written there since. For one writer only: two would each take for
+                their own what the other one wrote.
 
         Raises:
             InferenceFailed: as ``infer``; what ``write`` raises is raised too, and nothing runs.

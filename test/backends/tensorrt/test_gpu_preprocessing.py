@@ -109,6 +109,24 @@ def test_a_border_that_the_kernel_wrote_over_is_painted_again(machine: FakeMachi
     model.close()
 
 
+@pytest.mark.parametrize(
+    ('memory', 'painted'), [('pinned', [True, False]), ('mapped', [True] * 2)]
+)
+def test_a_border_is_painted_again_only_where_the_kernel_wrote(
+    machine: FakeMachine, memory: str, painted: list[bool]
+) -> None:
+    model = load(machine, memory=memory)
+    model.prepare_images(plan_for(), 'bgr')
+    seen: list[np.ndarray] = []
+    told: list[bool] = []
+    for _ in range(2):
+        model.infer_written(lambda array: told.append(not seen or array is not seen[-1]))
+        model.infer_written(seen.append)
+        model.infer_image(picture(), plan_for())
+    assert told == painted
+    model.close()
+
+
 @pytest.mark.parametrize('how', [{'uint8': True}, {'dynamic': True}])
 def test_fused_and_open_engines_take_images_too(
     machine: FakeMachine, how: dict[str, object]

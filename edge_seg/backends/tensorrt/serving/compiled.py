@@ -153,7 +153,8 @@ class TensorRtModel:
         """
         with self._end.frame:
             self._end.check()
-            self._image = self._image.view()  # mapped memory is what the kernel writes to
+            if self._session.mapped:  # there the kernel writes to the image itself
+                self._image = self._image.view()
             key = plan, image.order
             return self._answered(
                 partial(self._session.run_image, key, image.pixels, self._result)

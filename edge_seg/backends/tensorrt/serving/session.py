@@ -84,6 +84,9 @@ class EngineSession:
         cuda: the GPU, open.
         request: what to load.
 
+    Attributes:
+        mapped: the GPU works in the memory of ``image`` itself.
+
     Raises:
         BackendUnavailable: TensorRT does not start, or there is no such DLA core.
         CompileFailed: the engine does not load or does not fit into memory.
@@ -97,9 +100,9 @@ class EngineSession:
         self._stream: Stream | None = None
         self._graph: FrameGraph | None = None
         self._integrated = request.device.integrated
-        self._mapped = request.options.mapped(request.device)
+        self.mapped = request.options.mapped(request.device)
         # Of what host and GPU share; on an integrated GPU the host's is in the same memory.
-        self._copies = 2 if self._integrated and not self._mapped else 1
+        self._copies = 2 if self._integrated and not self.mapped else 1
         self._images: dict[ImageKey, ImageInput] = {}
         try:
             self.description = self._open(sdk, request)
@@ -147,7 +150,7 @@ class EngineSession:
         try:
             self._check_room({'camera image': self._copies * program.image_bytes})
             self._images[key] = ImageInput(
-                self._cuda, program, binary, self._running, mapped=self._mapped
+                self._cuda, program, binary, self._running, mapped=self.mapped
             )
         except CudaFailed as error:
             raise CompileFailed(f'the preprocessing kernel does not load: {error}') from error
@@ -233,7 +236,7 @@ class EngineSession:
         for plan in plans:
             if plan.name in dtypes:
                 dtype = dtypes[plan.name]
-                port = ports[plan.name] = Port(self._cuda, plan, dtype, mapped=self._mapped)
+                port = ports[plan.name] = Port(self._cuda, plan, dtype, mapped=self.mapped)
                 engine.bind(plan.name, port.address)
             else:
                 # TensorRT computes every output and wants a place for it.
