@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+import stat
 import sys
 
 from edge_seg.backends.base import CompileOptions
@@ -96,6 +97,9 @@ def test_what_is_no_file_is_refused(engine: Path) -> None:
 def test_a_file_that_the_system_cannot_open_is_refused(engine: Path) -> None:
     with pytest.raises(CompileFailed, match='cannot be read: File name too long'):
         read_engine(engine.with_name('n' * 300))
+    os.mknod(engine.with_name('socket.plan'), stat.S_IFSOCK | 0o600)
+    with pytest.raises(PrebuiltUnusable, match='cannot be read: No such device'):
+        read_engine(engine.with_name('socket.plan'))
 
 
 def test_a_link_to_a_file_that_others_may_write_is_refused(engine: Path) -> None:
