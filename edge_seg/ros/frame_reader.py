@@ -135,6 +135,8 @@ class FrameReader:
             try:
                 self._read(subscriptions)
             except Exception as error:  # noqa: BLE001  a node without ears would be stuck
+                if self._changed and isinstance(error, rclpy_implementation.InvalidHandle):
+                    continue  # who was detached is destroyed by now
                 self._log('waiting for frames', error)
                 self._stopping.wait(RETRY_S)
 
@@ -162,7 +164,7 @@ class FrameReader:
             while not (self._stopping.is_set() or self._changed):
                 self._wait(of_frames, subscriptions)
                 # Not with each frame: both cost more than waiting for it, with many cameras.
-                if (now_s := time.monotonic()) >= next_look_s:
+                if not self._changed and (now_s := time.monotonic()) >= next_look_s:
                     next_look_s = now_s + self._look_period_ns / 1e9
                     _take_events(of_events, events)
                     self._look()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 import os
 import threading
 
+from edge_seg.ros.compat import SubscriptionEventCallbacks
 from edge_seg.ros.frame_reader import FrameReader
 import pytest
 import rclpy
@@ -118,6 +119,29 @@ def test_a_message_that_fails_is_told_and_the_next_ones_come(node: Node) -> None
     received.wait_for(lambda: received.texts == ['one', 'two'])
     reader.stop()
     assert [str(failure) for failure in failures] == ['cannot be read']
+
+
+def test_cameras_that_come_and_go_are_no_failure(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    looked = threading.Event()
+    reader = FrameReader(node, look=looked.set, look_period_s=0.0)
+    reader.start()
+    events = SubscriptionEventCallbacks(message_lost=lambda _lost: None)
+
+    for _ in range(300):
+        camera = node.create_subscription(
+            String, 'text', print, 1, callback_group=reader.group, event_callbacks=events
+        )
+        reader.attach(camera, print)
+        for _ in range(2):  # so that it waits for this camera by now
+            looked.clear()
+            assert looked.wait(PATIENCE_S)
+        reader.detach(camera)
+        node.destroy_subscription(camera)
+    reader.stop()
+
+    assert not caplog.records
 
 
 def test_a_camera_that_fails_again_and_again_does_not_hold_up_its_neighbour(node: Node) -> None:
