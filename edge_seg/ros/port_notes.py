@@ -10,7 +10,7 @@ or last seen to be sent to after that.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, ExitStack, suppress
 import fcntl
 import os
 from pathlib import Path
@@ -61,8 +61,7 @@ class PortNotes:
     def forget(self, ports: list[int]) -> None:
         """Remove the notes of a process that ends in order."""
         for port in ports:
-            with suppress(OSError):
-                (self._notes / str(port)).unlink()
+            self._remove(port)
 
     def bury(self) -> dict[int, float]:
         """Clear away the locks of the dead.
@@ -77,6 +76,24 @@ class PortNotes:
             ports |= {int(name) for name in names_in(self._notes) if name.isdecimal()}
             dead_s = {port: self._dead_since(port) for port in ports}
         return {port: time_s for port, time_s in dead_s.items() if time_s is not None}
+
+    @contextmanager
+    def kept_locked(self, port: int) -> Iterator[None]:
+        """Lock the port of somebody dead as its reader would, so that nobody else becomes that.
+
+        With a segment, the old one where the others have removed it: who finds the lock, but no
+        segment to open, prints an error.
+        """
+        with ExitStack() as kept:
+            for lock in (self._folder / name.format(port) for name in LOCKS):
+                segment = lock.with_name(lock.name.removesuffix('_el'))
+                with suppress(OSError):  # somebody has the number by now
+                    file = kept.enter_context(lock.open('xb'))
+                    kept.callback(lock.unlink, missing_ok=True)
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.link(self._segment(port), segment)
+                    kept.callback(segment.unlink, missing_ok=True)
+            yield
 
     @contextmanager
     def alone(self, what: str, *, limit_s: float = 1.0) -> Iterator[None]:
@@ -110,15 +127,24 @@ class PortNotes:
             if dead_s == _ALIVE_S or self._is_open(port, dead_s):
                 os.utime(note, (now_s, now_s))
                 return now_s
-            note.unlink()
+            self._remove(port)
         return None
 
     def _note(self, lock: Path, port: int, time_s: float) -> None:
+        self._remove(port)
+        note = self._notes / str(port)
         with suppress(OSError):  # of another user
-            note = self._notes / str(port)
-            note.unlink(missing_ok=True)
             os.link(lock, note)
             os.utime(note, (time_s, time_s))
+            os.link(lock.with_name(lock.name.removesuffix('_el')), self._segment(port))
+
+    def _remove(self, port: int) -> None:
+        for path in (self._notes / str(port), self._segment(port)):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _segment(self, port: int) -> Path:
+        return self._notes / f'{port}.segment'
 
     def _is_open(self, port: int, dead_s: float) -> bool:
         """Say whether anybody still sends to the port of who died then; removes it if not.

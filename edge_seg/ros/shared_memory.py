@@ -21,13 +21,12 @@ from __future__ import annotations
 import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager, ExitStack, suppress
-import fcntl
 import os
 from pathlib import Path
 import re
 import socket
 
-from edge_seg.ros.port_notes import LOCKS, may_be_locked, names_in, PortNotes
+from edge_seg.ros.port_notes import may_be_locked, names_in, PortNotes
 from rclpy.utilities import get_rmw_implementation_identifier
 
 FOLDER = Path('/dev/shm')
@@ -64,7 +63,8 @@ def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> It
             for port in _newest(dead_s, _participants(domain)):
                 _keep_participant(port, places)
             for port in _newest(dead_s, _OF_READERS):
-                _keep_reader(port, folder, places)
+                # A UDP port alone keeps nobody from one of these.
+                places.enter_context(notes.kept_locked(port))
             yield
         # Who ends in order leaves nothing behind.
         atexit.register(notes.forget, notes.note_own())
@@ -111,12 +111,3 @@ def _keep_participant(port: int, places: ExitStack) -> None:
     place = places.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     with suppress(OSError):  # somebody has the number by now
         place.bind(('', port - port % 2))
-
-
-def _keep_reader(port: int, folder: Path, places: ExitStack) -> None:
-    """Lock a port as its reader would: a UDP port alone keeps nobody from this kind."""
-    for lock in (folder / name.format(port) for name in LOCKS):
-        with suppress(OSError):  # somebody has the number by now
-            file = places.enter_context(lock.open('xb'))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            places.callback(lock.unlink, missing_ok=True)
