@@ -91,7 +91,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     'reload': Benchmark(
         'edge_seg.cli.bench.reload:run',
         'models that change, processes that are killed',
-        (20, 4),
+        (13, 4),
         'Reload with and without a build, rollback, refusal, 200 good and 200 failed reloads '
         '(--reloads), kill -9 of node, manager, build and publication, cold start. Needs the '
         'package onnx.',
