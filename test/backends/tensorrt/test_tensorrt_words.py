@@ -19,7 +19,7 @@ from edge_seg.backends.tensorrt.serving.memory_fit import (
     RESERVE_BYTES,
     usable,
 )
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import CompileFailed, MemoryShort
 from fake_machine import FakeMachine
 from fake_plan import plan_of
 import pytest
@@ -204,7 +204,7 @@ def test_a_flood_of_errors_is_cut() -> None:
 def test_room_is_counted_with_a_reserve() -> None:
     memory = GpuMemory(200 * MIB, 1000 * MIB)
     check_room('net.plan', {'weights': 200 * MIB - RESERVE_BYTES}, memory)
-    with pytest.raises(CompileFailed) as refusal:
+    with pytest.raises(MemoryShort) as refusal:
         check_room('net.plan', {'weights': 100 * MIB, 'activations': 50 * MIB}, memory)
     assert refusal.value.met == (
         'net.plan needs 150 MiB of GPU memory (weights 100, activations 50), '

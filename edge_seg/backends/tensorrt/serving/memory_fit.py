@@ -1,7 +1,7 @@
 """Whether an engine fits into the GPU's memory beside what is there already."""
 
 from edge_seg.backends.tensorrt.cuda.interface import GpuMemory
-from edge_seg.errors import CompileFailed
+from edge_seg.errors import MemoryShort
 import psutil
 
 RESERVE_BYTES = 64 << 20
@@ -38,13 +38,13 @@ def check_room(file: str, needs: dict[str, int], memory: GpuMemory) -> None:
         memory: what is there now.
 
     Raises:
-        CompileFailed: too little is free; the message gives the figures.
+        MemoryShort: too little is free; the message gives the figures.
     """
     needed = sum(needs.values())
     if needed + RESERVE_BYTES <= memory.free:
         return
     parts = ', '.join(f'{what} {_mib(size)}' for what, size in needs.items())
-    raise CompileFailed(
+    raise MemoryShort(
         f'{file} needs {_mib(needed)} MiB of GPU memory ({parts}), '
         f'{_mib(memory.free)} of {_mib(memory.total)} MiB are free',
         expected=f'room for it beside the model that serves, and {_mib(RESERVE_BYTES)} MiB spare',
