@@ -142,7 +142,10 @@ def test_the_camera_follows_the_transport_of_the_params_file(start: Start, tmp_p
     _, watcher = start('camera:=synthetic', f'params_file:={file}')
 
     assert watcher.message(Image, '/segmentation/mask').width == 640
-    assert watcher.node.count_publishers('/camera/image_raw/compressed') == 1
+    watcher.until(
+        lambda: watcher.node.count_publishers('/camera/image_raw/compressed') == 1,
+        'the compressed images',
+    )
 
 
 def test_without_a_manager_the_node_waits_for_whoever_brings_it_up(start: Start) -> None:
