@@ -89,8 +89,8 @@ class PortNotes:
                 segment = lock.with_name(lock.name.removesuffix('_el'))
                 with suppress(OSError):  # somebody has the number by now
                     file = kept.enter_context(lock.open('xb'))
-                    kept.callback(lock.unlink, missing_ok=True)
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    kept.callback(lock.unlink, missing_ok=True)  # only what is ours by now
                     os.link(self._segment(port), segment)
                     kept.callback(segment.unlink, missing_ok=True)
             yield

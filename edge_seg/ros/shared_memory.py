@@ -7,7 +7,7 @@ What Fast DDS 2.14 to 3.6 does after a kill, and what is done about it here (ADR
   when the kill came at a moment at which they cannot tell; and until the lease of the dead ends,
   20 s after its last word, making the port anew and removing it, and the mutex that guards it as
   well, with every message (``SharedMemTransport::cleanup_output_ports``,
-  ``SharedMemGlobal::Port::~Port``). In one of 20 starts that is the port of the new process. It is
+  ``SharedMemGlobal::Port::~Port``). Now and then that is the port of the new process. It is
   deaf then, for good. So the numbers of the dead are kept taken until it has numbers of its own.
 - Who was killed while it read a message leaves a note of that in the port. Who finds the port dead
   and sees the lock file that the reader kept locked, clears the note in a loop that never ends
