@@ -1,7 +1,8 @@
 """From a network's output to a label mask, and its confidence, at camera size."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 import math
 
 import cv2
@@ -23,7 +24,7 @@ from edge_seg.core.values import (
     TensorSpec,
     UInt8Array,
 )
-from edge_seg.core.winner import RunningWinner, SoftmaxShare, to_confidence
+from edge_seg.core.winner import RunningWinner, SoftmaxShare, strips, to_confidence
 from edge_seg.errors import InferenceFailed
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,7 @@ class Postprocessor:
         self._winner = RunningWinner()
         self._share = SoftmaxShare()
         self._small: LabelArray = np.empty(0, np.uint8)
+        self._certainty = np.empty((0, 0), np.uint8)
         self._scaled = np.empty((0, 0), np.float32)
 
     @property
@@ -125,8 +127,11 @@ class Postprocessor:
         if not self.has_confidence:
             raise ValueError(f'output {self._name} holds labels; there is no confidence in it')
         planes = self._read(tensor)
-        winners = self._decide(planes, plan)
-        certainty = self._certainty(planes, winners, plan)
+        size = self._resolution(planes, plan)
+        if self._certainty.shape != size:
+            self._certainty = np.empty(size, np.uint8)
+        certainty = self._certainty
+        winners = self._decide(planes, plan, certainty)
         if self._ignores:
             certainty[winners == self._unlabelled] = 0
         labels = self._to_camera(winners, plan, self._unlabelled, out)
@@ -146,46 +151,70 @@ class Postprocessor:
             )
         return planes
 
-    def _decide(self, planes: AnyArray, plan: GeometryPlan) -> LabelArray:
-        """Return the winners, in the output's resolution or in that of the camera ROI."""
+    def _decide(
+        self, planes: AnyArray, plan: GeometryPlan, certainty: UInt8Array | None = None
+    ) -> LabelArray:
+        """Return the winners, in the output's resolution or in that of the camera ROI.
+
+        Args:
+            planes: (C, h, w).
+            plan: geometry of the frame.
+            certainty: of the winners' size; receives their probabilities times 255.
+        """
         if self._kind is OutputKind.LABELS:
             return self._labels.read(planes[0])
-        scaled = self._in_resolution(planes, plan)
-        first = next(scaled)
-        if self._small.shape != first.shape:
-            self._small = np.empty(first.shape, self._dtype)
-        if self._kind in ONE_CHANNEL:
-            np.greater_equal(first, self._threshold, out=self._small.view(np.bool_))
+        size = self._resolution(planes, plan)
+        if self._small.shape != size:
+            self._small = np.empty(size, self._dtype)
+        if self._smooth:
+            # Scaled one by one: all of them at camera size would be a lot of memory.
+            self._take(partial(self._scaled_planes, planes, plan), self._small, certainty)
         else:
-            self._winner.start(self._small)
-            self._winner.offer(first)
-            for plane in scaled:
-                self._winner.offer(plane)
+            for rows in strips(*size):
+                confidence = None if certainty is None else certainty[rows]
+                self._take(partial(iter, planes[:, rows]), self._small[rows], confidence)
         return self._labels.ignore(self._small)
 
-    def _in_resolution(self, planes: AnyArray, plan: GeometryPlan) -> Iterator[FloatPlane]:
-        """Give each plane as the winner is taken from it; valid until the next one."""
-        if not self._smooth:
-            yield from planes
-            return
-        shape = (plan.camera_roi.height, plan.camera_roi.width)
+    def _resolution(self, planes: AnyArray, plan: GeometryPlan) -> tuple[int, int]:
+        """Give (height, width) of the winners."""
+        if self._smooth:
+            return plan.camera_roi.height, plan.camera_roi.width
+        return planes.shape[1], planes.shape[2]
+
+    def _scaled_planes(self, planes: AnyArray, plan: GeometryPlan) -> Iterator[FloatPlane]:
+        """Give each plane in the resolution of the camera; valid until the next one."""
+        shape = self._resolution(planes, plan)
         if self._scaled.shape != shape:
             self._scaled = np.empty(shape, np.float32)
         for plane in planes:
             yield scores_to_camera(plane, plan, out=self._scaled)
 
-    def _certainty(self, planes: AnyArray, winners: LabelArray, plan: GeometryPlan) -> UInt8Array:
-        """Return the winners' probabilities times 255, in the winners' resolution."""
-        if self._kind is OutputKind.LOGITS:
-            return self._share.confidence(self._in_resolution(planes, plan), self._winner.best)
-        if self._kind is OutputKind.PROBABILITIES:
-            return to_confidence(self._winner.best)
-        plane = next(self._in_resolution(planes, plan))
+    def _take(
+        self,
+        planes: Callable[[], Iterator[FloatPlane]],
+        winners: LabelArray,
+        certainty: UInt8Array | None,
+    ) -> None:
+        """Write the winners of some rows, and their probabilities times 255."""
+        if self._kind in ONE_CHANNEL:
+            plane = next(planes())
+            np.greater_equal(plane, self._threshold, out=winners.view(np.bool_))
+            if certainty is not None:
+                to_confidence(self._share_of_two(plane, winners), out=certainty)
+            return
+        best = self._winner.find(planes(), winners)
+        if certainty is not None and self._kind is OutputKind.LOGITS:
+            self._share.confidence(planes(), best, out=certainty)
+        elif certainty is not None:
+            to_confidence(best, out=certainty)
+
+    def _share_of_two(self, plane: FloatPlane, winners: LabelArray) -> FloatPlane:
+        """Give the probability of the winner where one channel tells class 1 from class 0."""
         if self._kind is OutputKind.SIGMOID:
-            return to_confidence(np.where(winners == 1, plane, 1 - plane))
+            return np.where(winners == 1, plane, 1 - plane)
         # sigmoid(-x) = 1 - sigmoid(x); exp may overflow to inf, which divides to 0.
         rising = cv2.exp(np.where(winners == 1, -plane, plane))
-        return to_confidence(np.float32(1) / (np.float32(1) + rising))
+        return np.float32(1) / (np.float32(1) + rising)
 
     def _to_camera(
         self, winners: LabelT, plan: GeometryPlan, unseen: int, out: LabelT | None

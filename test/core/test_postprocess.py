@@ -121,6 +121,19 @@ def test_winners_are_those_of_argmax_for_any_number_of_classes(layout, classes):
     np.testing.assert_array_equal(found, tensor.argmax(axis=axis)[0])
 
 
+@pytest.mark.parametrize('kind', [*SCORES, *ONE_CHANNEL])
+@pytest.mark.parametrize('size', [Size(640, 479), Size(1, 200_003), Size(200_003, 1)], ids=str)
+def test_large_outputs_are_decided_in_every_row(kind, size):
+    classes = 2 if kind in ONE_CHANNEL else 4
+    tensor = random_output(7, kind, 'NCHW', size, classes=classes, coarse=True)
+    postprocess, plan = square(tensor, kind, classes=classes)
+    labels, share = oracle.decide(tensor[0], kind, 0.5)
+    mask = postprocess.labels_and_confidence(tensor, plan)
+    np.testing.assert_array_equal(mask.labels, labels)
+    assert np.abs(mask.confidence - share * 255).max() <= CONFIDENCE_STEPS
+    np.testing.assert_array_equal(postprocess.labels(tensor, plan), labels)
+
+
 @pytest.mark.parametrize('shape', [(1, 3, 1, 1), (1, 3, 4, 1), (1, 3, 1, 4)])
 def test_the_first_of_equal_scores_wins(shape):
     tensor = np.ones(shape, np.float32)
