@@ -75,6 +75,13 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         (5, 1),
         'Decoding, processor time per frame and age for every input encoding, 640x480, 30 Hz.',
     ),
+    'levers': Benchmark(
+        'edge_seg.cli.bench.levers:run',
+        'what each lever of the frame path is worth',
+        (11, 2.5),
+        'Age of the mask and processor time with and without each lever: DDS profile, allocator, '
+        'frames past the executor, message reuse, precision, threads, lazy outputs.',
+    ),
     'idle': Benchmark(
         'edge_seg.cli.bench.idle:run',
         'processor time of a node with nothing to do',
