@@ -61,6 +61,21 @@ def test_a_frame_is_given_out_once_with_its_times() -> None:
     assert not rig.drops
 
 
+def test_a_newer_frame_waits_since_the_one_that_it_replaces() -> None:
+    rig = Rig()
+    assert rig.mailbox.waits_since_s is None
+    rig.put(1)
+    first_s = rig.monotonic_s
+    rig.advance(0.5)
+    rig.put(2)
+
+    assert rig.mailbox.waits_since_s == first_s
+    assert rig.polled() == 2
+    assert rig.mailbox.waits_since_s is None
+    rig.put(3)
+    assert rig.mailbox.waits_since_s == rig.monotonic_s
+
+
 def test_a_newer_frame_supersedes_the_waiting_one() -> None:
     rig = Rig()
     for frame in (1, 2, 3):

@@ -98,6 +98,7 @@ class NewestFrameMailbox(Generic[Frame]):
         self._max_age_s = max_age_s
         self._pace = _Pace(max_rate_hz)
         self._waiting: Waiting[Frame] | None = None
+        self._since_s = 0.0  # the waiting frame, or the first of those that it replaced, arrived
         self._closed = False
 
     def set_limits(self, *, max_age_s: float, max_rate_hz: float) -> None:
@@ -117,6 +118,8 @@ class NewestFrameMailbox(Generic[Frame]):
                 lost = DropReason.SUPERSEDED
             elif not self._pace.admits(received_s):
                 lost = DropReason.OVER_RATE
+            if lost is None:
+                self._since_s = received_s
             if lost is not DropReason.OVER_RATE:
                 self._waiting = Waiting(frame, stamp_s, received_s)
                 self._changed.notify_all()
@@ -128,6 +131,15 @@ class NewestFrameMailbox(Generic[Frame]):
         """True when a frame waits to be taken."""
         with self._changed:
             return self._waiting is not None
+
+    @property
+    def waits_since_s(self) -> float | None:
+        """Since when the camera waits for its turn (``received_s``); None = no frame waits.
+
+        A newer frame takes over the place of the one that it replaces.
+        """
+        with self._changed:
+            return None if self._waiting is None else self._since_s
 
     def poll(self) -> Waiting[Frame] | None:
         """Take the waiting frame at once; None when there is none or it was stale."""

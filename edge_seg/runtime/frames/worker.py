@@ -172,7 +172,7 @@ class FrameWorker(Generic[HeaderT]):
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wait()
-            turn = self._turns.take(lambda number: self._ports[number].mailbox.waits)
+            turn = self._turns.take(lambda number: self._ports[number].mailbox.waits_since_s)
             if turn is not None:
                 port = self._ports[turn]
                 waiting = port.mailbox.poll()
