@@ -129,6 +129,7 @@ class CameraPort:
         seen = replace(
             common,
             subscribers=self.outputs.subscribers(),
+            output_bytes=self.outputs.largest_bytes,
             statistics=self.statistics.snapshot(now_s),
         )
         if self.input is None:

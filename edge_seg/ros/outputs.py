@@ -41,6 +41,14 @@ class ImageTopic:
         """Count the subscriptions to either form."""
         return self._raw.get_subscription_count() + self._compressed_subscribers()
 
+    @property
+    def raw_bytes(self) -> int:
+        """Size of the largest image that goes out uncompressed; 0 while nobody takes it so."""
+        if not self._raw.get_subscription_count():
+            return 0
+        # The worker may add a message meanwhile.
+        return max((each.filled.nbytes for each in tuple(self._messages.values())), default=0)
+
     def buffer(self, encoding: str, width: int, height: int) -> Any:
         """Give the pixels of the message to publish next, to be filled in place."""
         if encoding not in self._messages:
@@ -112,6 +120,11 @@ class MaskOutputs:
     def subscribers(self) -> int:
         """Count the subscriptions to any output."""
         return sum(topic.subscribers() for topic in self._topics)
+
+    @property
+    def largest_bytes(self) -> int:
+        """Size of the largest image that goes out uncompressed; 0 while there is none."""
+        return max(topic.raw_bytes for topic in self._topics)
 
     def labels(self, size: Size, dtype: npt.DTypeLike) -> LabelArray:
         """Give the pixels of the next mask message."""

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterator
+from pathlib import Path
 
 from camera_frames import compressed, near_edges, pixels_of, rgb8, scene
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from operator_node import Camera, Listener, Operator
 import pytest
 from segmentation_nodes import segmentation_nodes
-from segmentation_process import SegmentationProcess
+from segmentation_process import dds_environment, SegmentationProcess
 from sensor_msgs.msg import CompressedImage
 
 VIEW = scene()
@@ -152,3 +153,19 @@ def test_the_transport_is_changed_by_configuring_anew(
     operator.start()
     mask = operator.camera().ask(rgb8(VIEW), masks)
     np.testing.assert_array_equal(pixels_of(mask), VIEW.labels)
+
+
+def test_outputs_that_do_not_fit_into_shared_memory_are_told(
+    tmp_path: Path, store: ModelStore
+) -> None:
+    no_profile = dict.fromkeys(dds_environment(), '')
+    with segmentation_nodes(tmp_path, store) as start:
+        _, operator = start(image_transport='compressed', environment=no_profile)
+        operator.start()
+        camera = operator.settled_camera(CompressedImage)
+        camera.ask(compressed(scene(640, 480), 'jpg', 'jpeg'), operator.listen('overlay'))
+        report = operator.report_saying('go out in fragments')
+
+    assert report.level == 1
+    assert 'masks or pictures of 900 KiB' in report.message
+    assert 'fastdds_camera.xml' in report.message

@@ -294,6 +294,13 @@ SPOILED = {
             'memory is set up for them; start camera and segmentation with the Fast DDS profile'
         ),
     ),
+    'masks larger than the shared memory': (
+        replace(WELL, frame_bytes=90 << 10, output_bytes=6 << 20),
+        (
+            'masks or pictures of 6144 KiB go out in fragments, which is slow: the shared memory '
+            'for them has 512 KiB; start camera and segmentation with the Fast DDS profile'
+        ),
+    ),
     'the processor is too hot': (
         replace(WELL, heat='cpu has 97 °C, throttles at 95 °C'),
         'rate lowered by thermal_rate_hz: cpu has 97 °C',

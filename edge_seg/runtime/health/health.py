@@ -13,6 +13,7 @@ LOST_SHARE_TOLERATED = 0.1
 """Share of frames lost in transport above which the loss is reported."""
 DATAGRAM_BYTES = 65500
 """What Fast DDS sends in one piece without shared memory."""
+NO_ROOM = 'no shared memory is set up for them'
 CLOCK_SKEW_TOLERATED_S = 0.1
 CAUSE_LASTS_S = 5.0
 BAD_FRAMES = frozenset(
@@ -179,19 +180,20 @@ def _lost_in_transport(inputs: HealthInputs) -> _Verdict | None:
 
 def _slow_path(inputs: HealthInputs) -> _Verdict | None:
     limit = inputs.segment_bytes
-    if limit is None or inputs.frame_bytes <= max(limit, DATAGRAM_BYTES):
+    if limit is None:
         return None
-    room = 'no shared memory is set up for them'
-    if limit:
-        room = f'the shared memory for them has {limit >> 10} KiB'
+    at_once = max(limit, DATAGRAM_BYTES)
+    if inputs.frame_bytes > at_once:
+        images = f'frames of {inputs.frame_bytes >> 10} KiB on {inputs.topic} come'
+    elif inputs.output_bytes > at_once:
+        images = f'masks or pictures of {inputs.output_bytes >> 10} KiB go out'
+    else:
+        return None
+    room = f'the shared memory for them has {limit >> 10} KiB' if limit else NO_ROOM
     remedy = _profile(inputs)
     if inputs.large_frames_pass:
         remedy = 'raise segment_size in the Fast DDS profile of camera and segmentation'
-    return _Verdict(
-        Level.WARN,
-        f'frames of {inputs.frame_bytes >> 10} KiB on {inputs.topic} come in fragments, which is '
-        f'slow: {room}; {remedy}',
-    )
+    return _Verdict(Level.WARN, f'{images} in fragments, which is slow: {room}; {remedy}')
 
 
 def _profile(inputs: HealthInputs) -> str:

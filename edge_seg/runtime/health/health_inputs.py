@@ -25,6 +25,7 @@ class HealthInputs:
         segment_bytes: larger frames do not come by shared memory; 0 = none do, None = the
             middleware has no such limit.
         frame_bytes: size of the newest frame.
+        output_bytes: size of the largest image that is published for somebody.
         profile_variable: environment variable that names the Fast DDS profile.
         subscribers: how many listen to any of the outputs.
         lazy: parameter; without subscribers nothing is computed.
@@ -53,6 +54,7 @@ class HealthInputs:
     incompatible_publishers: tuple[str, ...] = ()
     segment_bytes: int | None = DEFAULT_SEGMENT_BYTES
     frame_bytes: int = 0
+    output_bytes: int = 0
     profile_variable: str = 'FASTDDS_DEFAULT_PROFILES_FILE'
     subscribers: int = 0
     lazy: bool = True
