@@ -24,7 +24,7 @@ from edge_seg.core.values import (
     TensorSpec,
     UInt8Array,
 )
-from edge_seg.core.winner import RunningWinner, SoftmaxShare, strips, to_confidence
+from edge_seg.core.winner import RunningWinner, Scratch, SoftmaxShare, strips, to_confidence
 from edge_seg.errors import InferenceFailed
 import numpy as np
 import numpy.typing as npt
@@ -71,16 +71,15 @@ class Postprocessor:
         self._kind = kind
         self._planes = PlaneReader(output, kind, spec)
         self._labels = LabelReader(output.name, spec)
-        self._dtype = np.dtype(spec.label_dtype)
         self._unlabelled = spec.unlabelled
         self._ignores = spec.output.ignore_id is not None
         self._smooth = spec.output.resample == 'logits' and kind is not OutputKind.LABELS
         self._threshold = _threshold(spec.output.threshold, kind)
         self._winner = RunningWinner()
         self._share = SoftmaxShare()
-        self._small: LabelArray = np.empty(0, np.uint8)
-        self._certainty = np.empty((0, 0), np.uint8)
-        self._scaled = np.empty((0, 0), np.float32)
+        self._small = Scratch(spec.label_dtype)
+        self._certainty = Scratch(np.uint8)
+        self._scaled = Scratch(np.float32)
 
     @property
     def has_confidence(self) -> bool:
@@ -127,10 +126,7 @@ class Postprocessor:
         if not self.has_confidence:
             raise ValueError(f'output {self._name} holds labels; there is no confidence in it')
         planes = self._read(tensor)
-        size = self._resolution(planes, plan)
-        if self._certainty.shape != size:
-            self._certainty = np.empty(size, np.uint8)
-        certainty = self._certainty
+        certainty: UInt8Array = self._certainty.of(self._resolution(planes, plan))
         winners = self._decide(planes, plan, certainty)
         if self._ignores:
             certainty[winners == self._unlabelled] = 0
@@ -164,16 +160,15 @@ class Postprocessor:
         if self._kind is OutputKind.LABELS:
             return self._labels.read(planes[0])
         size = self._resolution(planes, plan)
-        if self._small.shape != size:
-            self._small = np.empty(size, self._dtype)
+        winners: LabelArray = self._small.of(size)
         if self._smooth:
             # Scaled one by one: all of them at camera size would be a lot of memory.
-            self._take(partial(self._scaled_planes, planes, plan), self._small, certainty)
+            self._take(partial(self._scaled_planes, planes, plan), winners, certainty)
         else:
             for rows in strips(*size):
                 confidence = None if certainty is None else certainty[rows]
-                self._take(partial(iter, planes[:, rows]), self._small[rows], confidence)
-        return self._labels.ignore(self._small)
+                self._take(partial(iter, planes[:, rows]), winners[rows], confidence)
+        return self._labels.ignore(winners)
 
     def _resolution(self, planes: AnyArray, plan: GeometryPlan) -> tuple[int, int]:
         """Give (height, width) of the winners."""
@@ -183,11 +178,9 @@ class Postprocessor:
 
     def _scaled_planes(self, planes: AnyArray, plan: GeometryPlan) -> Iterator[FloatPlane]:
         """Give each plane in the resolution of the camera; valid until the next one."""
-        shape = self._resolution(planes, plan)
-        if self._scaled.shape != shape:
-            self._scaled = np.empty(shape, np.float32)
+        scaled: FloatPlane = self._scaled.of(self._resolution(planes, plan))
         for plane in planes:
-            yield scores_to_camera(plane, plan, out=self._scaled)
+            yield scores_to_camera(plane, plan, out=scaled)
 
     def _take(
         self,
