@@ -1,8 +1,9 @@
 """``edge_seg bench encodings``: what each camera encoding costs the node."""
 
+from edge_seg.cli.bench.client import ACTIVATE, DEACTIVATE
 from edge_seg.cli.bench.part import joined, Part
-from edge_seg.cli.bench.result import BenchOptions, BenchResult, Listing
-from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, Listing, MeasurementFailed
+from edge_seg.cli.bench.rig import CAMERA, NODE, Rig, RigPlan
 from edge_seg.cli.bench.runs import settled
 from edge_seg.cli.bench.store import good_store, SECOND
 from edge_seg.core.encode import ENCODABLE
@@ -53,6 +54,10 @@ def run(options: BenchOptions) -> BenchResult:
 
 
 def _measure(rig: Rig, encoding: str) -> dict[str, float]:
+    rig.processes.stop(CAMERA)
+    for transition in (DEACTIVATE, ACTIVATE):  # the node forgets what the last encoding took
+        if not rig.client.transition(transition):
+            raise MeasurementFailed('the segmentation node refused to deactivate or activate')
     rig.change_camera(encoding=encoding)
     rig.client.rest(SETTLE_S)
     traffic = rig.watch(WATCH_S)
