@@ -45,6 +45,9 @@ def main() -> int:
             print(f'{name}: measured on a busy machine', file=sys.stderr)
         for target, tolerance in targets.items():
             value = result['targets'][target]['value']
+            if value is None:
+                print(f'{name}/{target}: no figure, the old one stays', file=sys.stderr)
+                continue
             ratios[f'{name}/{target}'] = {'value': value, 'tolerance': tolerance}
     path.write_text(json.dumps({'ratios': ratios}, indent=2) + '\n', 'utf-8')
     return 0

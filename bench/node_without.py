@@ -5,10 +5,11 @@ EDGE_SEG_WITHOUT names it: allocator, reader or message. Measured, not shipped.
 
 import os
 import sys
+from types import ModuleType
 from typing import Any
 
 from edge_seg.core.values import DecodedImage, Size
-from edge_seg.ros import frame_flow, process, segmentation_node
+from edge_seg.ros import camera_port, frame_flow, process, segmentation_node
 from edge_seg.ros.outputs import MaskOutputs
 from edge_seg.runtime.frames.serving import Segmentation
 from edge_seg.runtime.frames.worker import Wanted
@@ -18,9 +19,16 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_msgs.msg import Header
 
 
+def replace(module: ModuleType, name: str, stand_in: object) -> None:
+    """Put something in the place of a name that a module uses."""
+    if not hasattr(module, name):
+        raise AttributeError(f'{module.__name__} has no {name} any more; mend {__file__}')
+    setattr(module, name, stand_in)
+
+
 def without_allocator() -> None:
     """Leave the C library as it is."""
-    process.keep_image_buffers_on_the_heap = lambda: True
+    replace(process, 'keep_image_buffers_on_the_heap', lambda: True)
 
 
 class ByExecutor:
@@ -44,7 +52,7 @@ class ByExecutor:
 
 def without_reader() -> None:
     """Take frames in callbacks of the executor."""
-    setattr(frame_flow, 'FrameReader', ByExecutor)  # noqa: B010  a class is no variable
+    replace(frame_flow, 'FrameReader', ByExecutor)
 
 
 class CopyingOutputs(MaskOutputs):
@@ -57,7 +65,7 @@ class CopyingOutputs(MaskOutputs):
     def publish(
         self, header: Header, image: DecodedImage, result: Segmentation, wanted: Wanted
     ) -> None:
-        """Make the message anew."""
+        """Copy the mask into a message of its own."""
         self._mask._messages.clear()  # noqa: SLF001
         height, width = result.labels.shape
         np.copyto(super().labels(Size(width, height), result.labels.dtype), result.labels)
@@ -66,9 +74,7 @@ class CopyingOutputs(MaskOutputs):
 
 def without_message() -> None:
     """Copy each mask into a new message."""
-    from edge_seg.ros import camera_port
-
-    setattr(camera_port, 'MaskOutputs', CopyingOutputs)  # noqa: B010
+    replace(camera_port, 'MaskOutputs', CopyingOutputs)
 
 
 def main() -> int:

@@ -8,10 +8,9 @@ from edge_seg.cli.bench.result import MeasurementFailed
 from edge_seg.cli.bench.rig import NODE, Rig, RigPlan
 from edge_seg.cli.node_processes import NodePlan
 from edge_seg.models.store import ModelStore
+from edge_seg.ros.compat import DDS_TRANSPORT_VARIABLES
 
-NO_PROFILE: Mapping[str, str | None] = dict.fromkeys(
-    ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-)
+NO_PROFILE: Mapping[str, str | None] = dict.fromkeys(DDS_TRANSPORT_VARIABLES)
 
 
 @dataclass(frozen=True, slots=True)
