@@ -235,6 +235,7 @@ class Rig:
         used_s = {name: cpu_s - before_s.get(name, 0.0) for name, cpu_s in after_s.items()}
         self.cost = Cost(used_s, energy.joules)
         self.client.rest(LAST_MASK_S)
+        self.check_processes()
         return window
 
     def traffic(self, window: Window) -> Traffic:
