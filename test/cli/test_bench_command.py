@@ -110,6 +110,11 @@ def test_a_ratio_beyond_its_tolerance_fails_the_check(
     assert (worse in found[1]) is bool(code)
 
 
+def test_fewer_runs_take_less_time() -> None:
+    assert minutes_of(['throughput', 'memory'], quick=False, runs=5) == 16
+    assert minutes_of(['throughput', 'memory'], quick=False, runs=3) == pytest.approx(14)
+
+
 def test_all_but_reload_take_less_than_an_hour() -> None:
     assert minutes_of(tuple(name for name in BENCHMARKS if name != 'reload'), quick=False) < 60
 

@@ -24,7 +24,7 @@ from edge_seg.cli.bench.report import (
     write_index,
     write_report,
 )
-from edge_seg.cli.bench.result import BenchOptions, MeasurementFailed
+from edge_seg.cli.bench.result import BenchOptions, MeasurementFailed, RUNS
 from edge_seg.cli.main import REFUSED
 from edge_seg.cli.node_processes import prepare_environment
 from edge_seg.errors import KpiUnavailable
@@ -67,7 +67,7 @@ class BenchCommand(click.Command):
 @click.option(
     '--runs',
     type=click.IntRange(1),
-    default=5,
+    default=RUNS,
     show_default=True,
     help='Runs of each measurement; from three on the best and the worst are dropped.',
 )
@@ -122,7 +122,7 @@ def command(
         reloads = QUICK_RELOADS if quick else RELOADS
     baseline = {} if baseline_path is None else load_baseline(baseline_path)
     console = Console(highlight=False)
-    about = minutes_of(chosen, quick=quick, memory=minutes)
+    about = minutes_of(chosen, quick=quick, memory=minutes, runs=runs)
     console.print(f'bench: about {max(1.0, about):.0f} minutes on two cores')
     with _ends_on_sigterm():
         use_free_domain()

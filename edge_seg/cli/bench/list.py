@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from edge_seg.cli.bench.result import BenchOptions, BenchResult
+from edge_seg.cli.bench.result import BenchOptions, BenchResult, RUNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Benchmark:
         return cast('Callable[[BenchOptions], BenchResult]', found)
 
 
+ONCE = ('memory', 'reload')
+"""Benchmarks whose length is not that of so many runs."""
 BENCHMARKS: Mapping[str, Benchmark] = {
     'latency': Benchmark(
         'edge_seg.cli.bench.latency:run',
@@ -106,7 +108,20 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 }
 
 
-def minutes_of(names: Collection[str], *, quick: bool, memory: float = 10.0) -> float:
-    """Say how long these take on two cores, the benchmark memory running so many minutes."""
-    longer = memory - 10.0 if 'memory' in names and not quick else 0.0
-    return longer + sum(BENCHMARKS[name].minutes[quick] for name in names)
+def minutes_of(
+    names: Collection[str], *, quick: bool, memory: float = 10.0, runs: int = RUNS
+) -> float:
+    """Say how long these take on two cores.
+
+    Args:
+        names: of benchmarks.
+        quick: one run of each.
+        memory: minutes of the benchmark memory.
+        runs: of each measurement.
+    """
+    if quick:
+        return sum(BENCHMARKS[name].minutes[quick] for name in names)
+    minutes = {name: BENCHMARKS[name].minutes[quick] for name in names}
+    longer = memory - 10.0 if 'memory' in minutes else 0.0
+    share = runs / RUNS
+    return longer + sum(each if name in ONCE else share * each for name, each in minutes.items())

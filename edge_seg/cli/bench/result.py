@@ -10,6 +10,9 @@ from edge_seg.errors import EdgeSegError
 from edge_seg.models.package import ModelPackage
 from edge_seg.offline.reporting.charts import Chart
 
+RUNS = 5
+"""Of each measurement, unless asked otherwise."""
+
 
 class MeasurementFailed(EdgeSegError):
     """A benchmark could not measure what it is there for; a missed target is no such failure."""
@@ -130,7 +133,7 @@ class BenchOptions:
     say: Callable[[str], None]
     quick: bool = False
     reloads: int = 200
-    runs: int = 5
+    runs: int = RUNS
     minutes: float = 10.0
 
     def repeats(self, full: int, quick: int) -> int:
