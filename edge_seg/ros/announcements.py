@@ -1,11 +1,17 @@
 """Latched topics that describe the model: labels, label_info, model_status."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from edge_seg.core.values import ModelSpec
 from edge_seg.ros.conversions import labels_json
+from edge_seg.ros.publishing import publish_or_warn
 from edge_seg.ros.qos import LATCHED
 from edge_seg.runtime.loading.model_status import ModelStatus
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
 try:
@@ -13,6 +19,8 @@ try:
 except ImportError:  # optional: ~/labels says the same in JSON
     LabelInfo = None
 
+ATTEMPTS = 5
+"""What is announced once is tried so often: half a second, as Fast DDS waits for 100 ms."""
 LEVELS = {'rejected': DiagnosticStatus.WARN, 'none': DiagnosticStatus.WARN}
 
 
@@ -30,7 +38,7 @@ class Announcements:
     def classes(self, spec: ModelSpec) -> None:
         """Announce the classes of the model that serves from now on."""
         identity = f'{spec.name}@{spec.version}'
-        self._labels.publish(String(data=labels_json(identity, spec.classes, spec.unlabelled)))
+        self._say(self._labels, String(data=labels_json(identity, spec.classes, spec.unlabelled)))
         if self._label_info is not None:
             message = LabelInfo(threshold=0.0)
             message.header.stamp = self._node.get_clock().now().to_msg()
@@ -38,12 +46,15 @@ class Announcements:
                 VisionClass(class_id=index, class_name=info.name)
                 for index, info in enumerate(spec.classes)
             ]
-            self._label_info.publish(message)
+            self._say(self._label_info, message)
 
     def status(self, status: ModelStatus) -> None:
         """Announce what serves and how the last request goes."""
         if self._node.context.ok():  # a node that ends says goodbye to nobody
-            self._status.publish(self.diagnostic(status))
+            self._say(self._status, self.diagnostic(status))
+
+    def _say(self, publisher: Publisher[Any], message: Any) -> None:
+        publish_or_warn(self._node, publisher, message, attempts=ATTEMPTS)
 
     def diagnostic(self, status: ModelStatus) -> DiagnosticStatus:
         """Put a status into a message."""

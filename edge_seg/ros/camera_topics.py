@@ -10,6 +10,7 @@ import cv2
 from edge_seg.core.encode import compress, compressed_format, encode, layout
 from edge_seg.core.values import CompressedImage, RawImage, Size, UInt8Array
 from edge_seg.ros.camera_info import pinhole_info
+from edge_seg.ros.publishing import publish_or_warn
 from edge_seg.ros.qos import image_qos, reliability_named
 from edge_seg.runtime.parameters.camera_settings import CameraSettings
 from edge_seg.sources.base import SourceFrame
@@ -103,16 +104,22 @@ class CameraTopics:
         else:
             self._prepare_pixels(frame.image, frame.labels)
 
-    def publish(self) -> None:
-        """Stamp and send the messages that ``prepare`` filled, the image first."""
+    def publish(self) -> bool:
+        """Stamp and send the messages that ``prepare`` filled, the image first.
+
+        Returns:
+            False when the middleware refused one of them.
+        """
         if self._stamp_ns is None:
             stamp = self._node.get_clock().now().to_msg()
         else:
             stamp = Time(nanoseconds=self._stamp_ns).to_msg()
+        sent = []
         for publisher, message in self._ready:
             message.header.stamp = stamp
             message.header.frame_id = self._settings.frame_id
-            publisher.publish(message)
+            sent.append(publish_or_warn(self._node, publisher, message))
+        return all(sent)
 
     def destroy(self) -> None:
         """Withdraw the topics."""

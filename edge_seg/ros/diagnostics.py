@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from edge_seg.ros.publishing import publish_or_warn
 from edge_seg.runtime.health.judgement import Health
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -56,7 +57,7 @@ class Diagnostics:
         message.status = [self._status(name, health) for name, health in self._assess()]
         if self._model is not None:
             message.status.append(self._model())
-        self._publisher.publish(message)
+        publish_or_warn(self._node, self._publisher, message)
 
     def _status(self, part: str, health: Health) -> DiagnosticStatus:
         node = self._node.get_fully_qualified_name().lstrip('/')

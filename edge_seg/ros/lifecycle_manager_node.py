@@ -21,6 +21,7 @@ from edge_seg.ros.log_bridge import forward_logs
 from edge_seg.ros.manager_diagnostics import diagnostics
 from edge_seg.ros.parameters import NodeParameters
 from edge_seg.ros.process import stop_request, StopRequest
+from edge_seg.ros.publishing import publish_or_warn
 from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead
 from edge_seg.runtime.managing.command_desk import Outcome
 from edge_seg.runtime.managing.manager import LifecycleManager
@@ -151,11 +152,10 @@ class LifecycleManagerNode(Node):
         return self._manager.rollout(self.get_parameter('rollout_model').value.strip())
 
     def _publish_diagnostics(self) -> None:
-        self._diagnostics.publish(
-            diagnostics(
-                self.get_fully_qualified_name(), self._manager.report, self.get_clock().now()
-            )
+        message = diagnostics(
+            self.get_fully_qualified_name(), self._manager.report, self.get_clock().now()
         )
+        publish_or_warn(self, self._diagnostics, message)
 
 
 def _trigger(

@@ -9,8 +9,9 @@ import cv2
 from edge_seg.core.overlay import blend_overlay
 from edge_seg.core.palette import color_mask
 from edge_seg.core.values import DecodedImage, LabelArray, Size, UInt8Array
-from edge_seg.errors import InferenceFailed
+from edge_seg.errors import DropReason, FrameRejected, InferenceFailed
 from edge_seg.ros.conversions import compressed_message, ImageMessage
+from edge_seg.ros.publishing import MiddlewareRefused
 from edge_seg.ros.qos import image_qos, reliability_named
 from edge_seg.runtime.frames.serving import Segmentation
 from edge_seg.runtime.frames.worker import Wanted
@@ -58,20 +59,34 @@ class ImageTopic:
     def publish(
         self, header: Header, encoding: str, *, lazy: bool, parameters: Sequence[int] = ()
     ) -> None:
-        """Publish the filled buffer in the forms that somebody listens to."""
+        """Publish the filled buffer in the forms that somebody listens to.
+
+        Raises:
+            FrameRejected: the middleware does not take it.
+        """
         message = self._messages[encoding]
         if not lazy or self._raw.get_subscription_count() > 0:
-            self._raw.publish(message.stamped(header))
+            self._send(self._raw, message.stamped(header))
         if self._compressed is not None and (not lazy or self._compressed_subscribers() > 0):
             encoded = self._encode(encoding, message, parameters)
             name = f'{encoding}; {self._extension} compressed'
-            self._compressed.publish(compressed_message(header, name, encoded))
+            self._send(self._compressed, compressed_message(header, name, encoded))
 
     def destroy(self) -> None:
         """Withdraw the topics."""
         self._node.destroy_publisher(self._raw)
         if self._compressed is not None:
             self._node.destroy_publisher(self._compressed)
+
+    def _send(self, publisher: Publisher[Any], message: Any) -> None:
+        try:
+            publisher.publish(message)
+        except MiddlewareRefused as error:
+            raise FrameRejected(
+                DropReason.INTERNAL_ERROR,
+                f'{publisher.topic_name} was not published: {error}',
+                remedy='the middleware was busy for too long; see what else takes the cores',
+            ) from error
 
     def _encode(
         self, encoding: str, message: ImageMessage, parameters: Sequence[int]

@@ -67,6 +67,7 @@ class Sink:
 
     def publish(self):
         self.sent.append((round(self._world.now_s - 100.0, 6), self._prepared.stamp_ns))
+        return True
 
     @property
     def moments(self):
@@ -172,6 +173,7 @@ def test_the_thread_ends_when_it_is_told_to():
     class Signal(Sink):
         def publish(self):
             sending.set()
+            return True
 
     world = World()
     stream = CameraStream(Source(world, [0.0] * 10**6), Signal(world), rate_hz=1000.0)

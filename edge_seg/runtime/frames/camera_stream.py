@@ -28,8 +28,8 @@ class FrameSink(Protocol):
         """Scale and encode a frame, so that ``publish`` has little left to do."""
         ...
 
-    def publish(self) -> None:
-        """Send what was prepared last."""
+    def publish(self) -> bool:
+        """Send what was prepared last; False when the middleware did not take it."""
         ...
 
 
@@ -216,7 +216,8 @@ class CameraStream:
         return self._source.read() if first is None else first
 
     def _publish(self) -> None:
-        self._sink.publish()
+        if not self._sink.publish():
+            return
         with self._lock:
             self._published += 1
             self._moments.append(self._clock())
