@@ -19,10 +19,8 @@ TOLERANCES = {
     },
     'throughput': {'throughput_to_benchmark_app': USUAL},
     'cameras': {'8_cameras_total_to_one': USUAL, '8_cameras_jain': BOUNDED},
-    'nav2': {
-        'nav2_10hz_age_to_nav2_style': USUAL,
-        'nav2_30hz_age_to_nav2_style': USUAL,
-    },
+    # Not at 30 Hz: there it is the other node that keeps up on one day and does not on the next.
+    'nav2': {'nav2_10hz_age_to_nav2_style': USUAL},
     'reload': {
         'reload_age_p99_to_steady': TAIL,
         'refused_rate_to_steady': BOUNDED,
