@@ -10,7 +10,16 @@ import subprocess
 import edge_seg
 import psutil
 
-PACKAGES = ('rclpy', 'numpy', 'opencv-python-headless', 'openvino', 'onnx', 'onnxruntime')
+PACKAGES = (
+    'rclpy',
+    'ros-rmw-fastrtps-cpp',
+    'ros-fastdds',
+    'numpy',
+    'opencv-python-headless',
+    'openvino',
+    'onnx',
+    'onnxruntime',
+)
 GIT_TIMEOUT_S = 10.0
 
 

@@ -71,9 +71,9 @@ VARIANTS = (
     Variant('new message, copy', (USUAL, LARGE), without='message'),
     Variant('precision: fp32', node={'precision': 'fp32'}),
     Variant('threads: 2', (USUAL, FAST), node={'threads': 2}),
-    Variant('pin_threads: true', node={'pin_threads': True}),
+    Variant('pin_threads', node={'pin_threads': True}),
     Variant('lazy: false', node={'lazy': False}),
-    Variant('argmax_in_graph: true', node={'argmax_in_graph': True}),
+    Variant('argmax_in_graph', node={'argmax_in_graph': True}),
 )
 
 
