@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 import logging
+import math
 import threading
 import time
 from typing import Any
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 OnMessage = Callable[[Any], None]
 OnFailure = Callable[[Exception], None]
+OnTaken = Callable[[float, float], None]
+"""Told before ``OnMessage`` how long the message travelled, from publishing until it could be
+taken, by the clocks of both machines, and how long taking it took; seconds, NaN = not known."""
 JOIN_TIMEOUT_S = 5.0
 RETRY_S = 0.02
 """Pause after a failure, which may be there again at once."""
@@ -56,6 +60,7 @@ class _Taker:
 
     on_message: OnMessage
     on_failure: OnFailure
+    on_taken: OnTaken
 
 
 Takers = dict['Subscription[Any]', _Taker]
@@ -107,6 +112,7 @@ class FrameReader:
         subscription: Subscription[Any],
         on_message: OnMessage,
         on_failure: OnFailure = lambda _error: None,
+        on_taken: OnTaken = lambda _transport_s, _take_s: None,
     ) -> None:
         """Wait for its messages from now on.
 
@@ -114,9 +120,10 @@ class FrameReader:
             subscription: made in ``group``.
             on_message: told of each message, on the reader's thread.
             on_failure: told there why one could not be taken or handed over.
+            on_taken: told there how long its way was.
         """
         with self._lock:
-            self._subscriptions[subscription] = _Taker(on_message, on_failure)
+            self._subscriptions[subscription] = _Taker(on_message, on_failure, on_taken)
             self._changed = True
         self._wake.trigger()
 
@@ -192,10 +199,15 @@ class FrameReader:
         return {each: taker for each, taker in subscriptions.items() if each not in self._resting}
 
     def _take(self, subscription: Subscription[Any], taker: _Taker) -> None:
+        begun_ns = time.time_ns()
         try:
             taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
             if taken is not None:  # it may have been lost in between
-                taker.on_message(taken[0])
+                message, info = taken
+                published_ns = info['source_timestamp']  # 0 where the middleware stamps nothing
+                transport_s = (begun_ns - published_ns) / 1e9 if published_ns else math.nan
+                taker.on_taken(transport_s, (time.time_ns() - begun_ns) / 1e9)
+                taker.on_message(message)
         except Exception as error:  # noqa: BLE001  one message must not end the stream
             self._resting[subscription] = time.monotonic() + RETRY_S
             taker.on_failure(error)

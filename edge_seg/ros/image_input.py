@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_seg.ros.compat import SubscriptionEventCallbacks
 from edge_seg.ros.conversions import compressed_image, raw_image
-from edge_seg.ros.frame_reader import FrameReader, OnFailure
+from edge_seg.ros.frame_reader import FrameReader, OnFailure, OnTaken
 from edge_seg.ros.qos import image_qos, incompatible_publishers, reliability_to_request
 from edge_seg.runtime.frames.worker import CameraFrame
 from rclpy.node import Node
@@ -39,6 +39,7 @@ class ImageInput:
         on_frame: told of every message; only stores it.
         on_lost: told how many messages the middleware says it lost.
         on_failure: told why a message could not be taken.
+        on_taken: told how long each message travelled and how long taking it took.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ImageInput:
         on_frame: OnFrame,
         on_lost: Callable[[int], None],
         on_failure: OnFailure,
+        on_taken: OnTaken,
     ) -> None:
         self._node = node
         self._reader = reader
@@ -62,6 +64,7 @@ class ImageInput:
         self._on_frame = on_frame
         self._on_lost = on_lost
         self._on_failure = on_failure
+        self._on_taken = on_taken
         self._subscription: Subscription[Any] | None = None
         self._subscribed_s = 0.0
         self._reliability = ReliabilityPolicy.BEST_EFFORT
@@ -130,7 +133,7 @@ class ImageInput:
             event_callbacks=events,
             callback_group=self._reader.group,
         )
-        self._reader.attach(self._subscription, self._on_message, self._on_failure)
+        self._reader.attach(self._subscription, self._on_message, self._on_failure, self._on_taken)
         self._node.get_logger().info(f'{self.topic}: now subscribed {self.reliability}')
 
     def _on_message(self, message: Image | CompressedImage) -> None:

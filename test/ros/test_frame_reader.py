@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 import os
 import threading
+import time
 
 from edge_seg.ros.compat import SubscriptionEventCallbacks
 from edge_seg.ros.frame_reader import FrameReader
@@ -119,6 +120,30 @@ def test_a_message_that_fails_is_told_and_the_next_ones_come(node: Node) -> None
     received.wait_for(lambda: received.texts == ['one', 'two'])
     reader.stop()
     assert [str(failure) for failure in failures] == ['cannot be read']
+
+
+def test_the_way_of_a_message_is_told_before_it_is_handed_over(node: Node) -> None:
+    reader = FrameReader(node, look=lambda: None, look_period_s=LOOK_S)
+    received, ways = Received(), []
+    subscription = node.create_subscription(
+        String, 'text', received.add, KEPT, callback_group=reader.group
+    )
+    begun_s = time.monotonic()
+    node.create_publisher(String, 'text', KEPT).publish(String(data='one'))
+    published_s = time.monotonic()
+    reader.attach(
+        subscription, received.add, on_taken=lambda *way: ways.append((*way, len(received.texts)))
+    )
+    attached_s = time.monotonic()
+    reader.start()
+    received.wait_for(lambda: received.texts == ['one'])
+    reader.stop()
+
+    ((transport_s, take_s, before),) = ways
+    # It cannot have been taken before the reader began.
+    assert attached_s - published_s <= transport_s <= time.monotonic() - begun_s
+    assert 0.0 < take_s < PATIENCE_S
+    assert before == 0
 
 
 def test_cameras_that_come_and_go_are_no_failure(

@@ -44,6 +44,14 @@ WELL = HealthInputs(
 )
 
 
+def travelled(
+    transport_s: float, *, take_s: float = 0.0005, samples: int = 512
+) -> StatisticsSnapshot:
+    ways = ((Stage.TRANSPORT, transport_s), (Stage.TAKE, take_s))
+    latencies = tuple(StageLatency(stage, samples, way_s, 0.1, 0.2) for stage, way_s in ways)
+    return replace(FLOWING, latencies=latencies)
+
+
 def without_masks(*drops: DropCount) -> StatisticsSnapshot:
     return replace(FLOWING, recent_out=0, last_mask_ago_s=None, drops=drops)
 
@@ -132,7 +140,19 @@ CASES = {
     'no frames, profile missing, best effort': (
         replace(WELL, statistics=SILENT, reliability='best_effort'),
         Level.WARN,
-        'no frame on /camera/image for 20.0 s; best-effort frames above 512 KiB get lost',
+        (
+            'no frame on /camera/image for 20.0 s; see whether the camera works (best-effort '
+            'frames above 512 KiB get lost with default settings), or start camera and '
+        ),
+    ),
+    'no frames, profile here, best effort': (
+        replace(WELL, statistics=SILENT, reliability='best_effort', segment_bytes=64 << 20),
+        Level.WARN,
+        (
+            'no frame on /camera/image for 20.0 s; see whether the camera works (best-effort '
+            'frames above 512 KiB get lost with default settings), or start the camera, too, with '
+            'the Fast DDS profile'
+        ),
     ),
     'no frames, profile missing, reliable': (
         replace(WELL, statistics=SILENT),
@@ -248,7 +268,7 @@ SPOILED = {
             segment_bytes=64 << 20,
             statistics=replace(FLOWING, recent_in=100, lost_recent=50),
         ),
-        '50 of 150 frames on /camera/image lost in transport; publish smaller',
+        '50 of 150 frames on /camera/image lost in transport; start the camera, too, ',
     ),
     'some frames are bad': (
         replace(
@@ -301,6 +321,19 @@ SPOILED = {
             'for them has 512 KiB; start camera and segmentation with the Fast DDS profile'
         ),
     ),
+    'the camera has no shared memory for its frames': (
+        replace(
+            WELL,
+            frame_bytes=640 * 480 * 3,
+            segment_bytes=64 << 20,
+            statistics=travelled(0.0114),
+        ),
+        (
+            'frames of 900 KiB on /camera/image take 11 ms to come here, as they do in fragments '
+            'or where no core is free; start the camera, too, with the Fast DDS profile of this '
+            'package (FASTDDS_DEFAULT_'
+        ),
+    ),
     'the processor is too hot': (
         replace(WELL, heat='cpu has 97 °C, throttles at 95 °C'),
         'rate lowered by thermal_rate_hz: cpu has 97 °C',
@@ -324,6 +357,23 @@ def test_what_spoils_the_masks_is_a_warning_and_no_reason_for_their_absence(
     assert health.level is Level.WARN
     assert health.message.startswith(message)
     assert dict(health.values)['why_no_mask'] == ''
+
+
+@pytest.mark.parametrize(
+    'statistics',
+    [travelled(0.0069), travelled(0.024, take_s=0.01), travelled(0.04, samples=9), FLOWING],
+    ids=['some milliseconds', 'a slow machine', 'only a few', 'the middleware tells no times'],
+)
+def test_frames_that_come_as_fast_as_shared_memory_lets_them_are_fine(
+    statistics: StatisticsSnapshot,
+) -> None:
+    inputs = replace(WELL, frame_bytes=6 << 20, segment_bytes=64 << 20, statistics=statistics)
+    assert assess(inputs).level is Level.OK
+
+
+def test_a_small_image_that_comes_late_has_no_slow_path() -> None:
+    inputs = replace(WELL, frame_bytes=60_000, statistics=travelled(0.2))
+    assert assess(inputs).level is Level.OK
 
 
 def test_a_frame_that_fits_one_datagram_needs_no_shared_memory() -> None:

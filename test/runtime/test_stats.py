@@ -1,5 +1,6 @@
 """Frame statistics: counts, rates, percentiles, and that nothing grows."""
 
+import math
 import threading
 import time
 import tracemalloc
@@ -24,7 +25,9 @@ T0_S = 5000.0
 
 
 def latency(snapshot: StatisticsSnapshot, stage: Stage) -> StageLatency:
-    return next(entry for entry in snapshot.latencies if entry.stage is stage)
+    found = snapshot.latency(stage)
+    assert found is not None
+    return found
 
 
 def test_nothing_counted_yet_is_an_empty_snapshot() -> None:
@@ -131,9 +134,21 @@ def test_stages_are_kept_apart_and_listed_in_the_order_of_the_frames_way() -> No
 
 def test_durations_that_are_not_finite_are_left_out() -> None:
     statistics = FrameStatistics()
-    statistics.mask_out(T0_S, [(Stage.AGE, float('nan')), (Stage.AGE, float('inf'))])
+    statistics.mask_out(T0_S, [(Stage.AGE, math.nan), (Stage.AGE, math.inf)])
 
     assert statistics.snapshot(T0_S).latencies == ()
+
+
+def test_the_way_of_a_frame_counts_whether_or_not_it_gets_a_mask() -> None:
+    statistics = FrameStatistics()
+    statistics.frame_taken(0.0015, 0.0003)
+    statistics.frame_taken(math.nan, 0.0004)  # a middleware that does not stamp
+
+    snapshot = statistics.snapshot(T0_S)
+
+    assert latency(snapshot, Stage.TRANSPORT).samples == 1
+    assert latency(snapshot, Stage.TAKE).p99_s == 0.0004
+    assert snapshot.latency(Stage.AGE) is None
 
 
 def test_inference_errors_in_a_row_end_with_a_mask() -> None:

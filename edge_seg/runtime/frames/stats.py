@@ -18,6 +18,10 @@ ERROR_TEXT_LIMIT = 500
 class Stage(Enum):
     """A timed part of a frame's way; the values are the names used in diagnostics."""
 
+    TRANSPORT = 'transport'
+    """Published by the camera until it can be taken here, by the clocks of both machines."""
+    TAKE = 'take'
+    """Taken out of the middleware."""
     DECODE = 'decode'
     PREPROCESS = 'preprocess'
     INFER = 'infer'
@@ -101,6 +105,10 @@ class StatisticsSnapshot:
     lost_recent: int = 0
     last_error: LastError | None = None
 
+    def latency(self, stage: Stage) -> StageLatency | None:
+        """Give one stage; None without samples."""
+        return next((each for each in self.latencies if each.stage is stage), None)
+
 
 class _Ring:
     """The newest SAMPLES_KEPT floats and how many there ever were."""
@@ -164,6 +172,12 @@ class FrameStatistics:
         with self._lock:
             self._in.add(now_s)
 
+    def frame_taken(self, transport_s: float, take_s: float) -> None:
+        """Note how long a frame travelled, and how long taking it took; NaN = not known."""
+        with self._lock:
+            self._note(Stage.TRANSPORT, transport_s)
+            self._note(Stage.TAKE, take_s)
+
     def frame_dropped(self, reason: DropReason, now_s: float, *, error: str = '') -> None:
         """Count a frame that gets no mask; details, if any, become the newest of the reason."""
         with self._lock:
@@ -186,8 +200,7 @@ class FrameStatistics:
             self._out.add(now_s)
             self._errors_in_a_row = 0
             for stage, duration_s in timings:
-                if math.isfinite(duration_s):
-                    self._stages[stage].add(duration_s)
+                self._note(stage, duration_s)
 
     def snapshot(self, now_s: float) -> StatisticsSnapshot:
         """Summarise."""
@@ -225,6 +238,10 @@ class FrameStatistics:
         self._stages = {stage: _Ring() for stage in Stage}
         self._errors_in_a_row = 0
         self._errors = {}
+
+    def _note(self, stage: Stage, duration_s: float) -> None:
+        if math.isfinite(duration_s):
+            self._stages[stage].add(duration_s)
 
     def _drop_counts(self, now_s: float) -> tuple[DropCount, ...]:
         return tuple(

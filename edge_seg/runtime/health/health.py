@@ -1,19 +1,20 @@
 """Judges a segmentation node: how well it is, and why there is no mask when there is none."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from edge_seg.errors import DropReason
 from edge_seg.runtime.frames.stats import DropCount, Stage
 from edge_seg.runtime.health.health_inputs import HealthInputs
 from edge_seg.runtime.health.health_values import health_values
-from edge_seg.runtime.health.judgement import Health, Level
+from edge_seg.runtime.health.judgement import Health, Level, no_mask, Verdict
+from edge_seg.runtime.health.transport_health import (
+    camera_too,
+    in_fragments,
+    lost_in_transport,
+    slow_transport,
+    use_profile,
+)
 
-LOST_SHARE_TOLERATED = 0.1
-"""Share of frames lost in transport above which the loss is reported."""
-DATAGRAM_BYTES = 65500
-"""What Fast DDS sends in one piece without shared memory."""
-NO_ROOM = 'no shared memory is set up for them'
 CLOCK_SKEW_TOLERATED_S = 0.1
 CAUSE_LASTS_S = 5.0
 BAD_FRAMES = frozenset(
@@ -29,61 +30,49 @@ BAD_FRAMES = frozenset(
 )
 """Drops that mean that something is wrong, and not just that the worker is busy."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    level: Level
-    message: str
-    why_no_mask: str = ''
+_Rule = Callable[[HealthInputs], Verdict | None]
 
 
-_Rule = Callable[[HealthInputs], _Verdict | None]
+def _finalized(inputs: HealthInputs) -> Verdict | None:
+    return no_mask(Level.STALE, 'shut down') if inputs.state == 'finalized' else None
 
 
-def _no_mask(level: Level, message: str) -> _Verdict:
-    return _Verdict(level, message, message)
-
-
-def _finalized(inputs: HealthInputs) -> _Verdict | None:
-    return _no_mask(Level.STALE, 'shut down') if inputs.state == 'finalized' else None
-
-
-def _not_configured(inputs: HealthInputs) -> _Verdict | None:
+def _not_configured(inputs: HealthInputs) -> Verdict | None:
     if inputs.state != 'unconfigured':
         return None
     reason = inputs.refusal or inputs.load_error
     if reason:
-        return _no_mask(Level.ERROR, f'not configured: {reason}')
-    return _Verdict(Level.OK, 'unconfigured', 'the node waits to be configured and activated')
+        return no_mask(Level.ERROR, f'not configured: {reason}')
+    return Verdict(Level.OK, 'unconfigured', 'the node waits to be configured and activated')
 
 
-def _not_active(inputs: HealthInputs) -> _Verdict | None:
+def _not_active(inputs: HealthInputs) -> Verdict | None:
     if inputs.state == 'active':
         return None
     if inputs.refusal:
-        return _no_mask(Level.ERROR, f'{inputs.state}: {inputs.refusal}')
-    return _Verdict(Level.OK, inputs.state, f'the node is {inputs.state}: activate it')
+        return no_mask(Level.ERROR, f'{inputs.state}: {inputs.refusal}')
+    return Verdict(Level.OK, inputs.state, f'the node is {inputs.state}: activate it')
 
 
-def _no_model(inputs: HealthInputs) -> _Verdict | None:
+def _no_model(inputs: HealthInputs) -> Verdict | None:
     if inputs.model:
         return None
     if inputs.loading:
-        return _no_mask(Level.WARN, f'no model yet: loading {inputs.loading}')
-    return _no_mask(Level.ERROR, f'no model: {inputs.load_error or "none was loaded"}')
+        return no_mask(Level.WARN, f'no model yet: loading {inputs.loading}')
+    return no_mask(Level.ERROR, f'no model: {inputs.load_error or "none was loaded"}')
 
 
-def _inference_fails(inputs: HealthInputs) -> _Verdict | None:
+def _inference_fails(inputs: HealthInputs) -> Verdict | None:
     in_a_row = inputs.statistics.errors_in_a_row
     if in_a_row < inputs.max_inference_errors:
         return None
     failures = _inference_failures(inputs)
     # However old it is: with a slow camera so many take their time.
     cause = f': {failures.error.text}' if failures and failures.error else ''
-    return _no_mask(Level.ERROR, f'inference failed {in_a_row} times in a row{cause}')
+    return no_mask(Level.ERROR, f'inference failed {in_a_row} times in a row{cause}')
 
 
-def _incompatible(inputs: HealthInputs) -> _Verdict | None:
+def _incompatible(inputs: HealthInputs) -> Verdict | None:
     if not inputs.incompatible_publishers:
         return None
     message = (
@@ -91,34 +80,37 @@ def _incompatible(inputs: HealthInputs) -> _Verdict | None:
         f'{inputs.reliability} is requested; set image_qos to auto or best_effort'
     )
     if inputs.statistics.recent_in:
-        return _Verdict(Level.WARN, message)
-    return _no_mask(Level.ERROR, message)
+        return Verdict(Level.WARN, message)
+    return no_mask(Level.ERROR, message)
 
 
-def _nobody_publishes(inputs: HealthInputs) -> _Verdict | None:
+def _nobody_publishes(inputs: HealthInputs) -> Verdict | None:
     if inputs.publishers or inputs.idle:
         return None
     remedy = 'start the camera, or remap the topic image to its'
     if inputs.twin:
         other = 'compressed' if inputs.transport == 'raw' else 'raw'
         remedy = f'{inputs.twin} is there: set image_transport to {other}'
-    return _no_mask(Level.WARN, f'nothing publishes on {inputs.topic}; {remedy}')
+    return no_mask(Level.WARN, f'nothing publishes on {inputs.topic}; {remedy}')
 
 
-def _no_frames(inputs: HealthInputs) -> _Verdict | None:
+def _no_frames(inputs: HealthInputs) -> Verdict | None:
     if inputs.idle or inputs.silent_s < inputs.frame_timeout_s:
         return None
     message = f'no frame on {inputs.topic} for {inputs.silent_s:.1f} s'
     if inputs.statistics.lost_recent:
         message += f', {inputs.statistics.lost_recent} lost in transport'
-    if inputs.large_frames_pass:
-        return _no_mask(Level.WARN, f'{message}; see whether the camera works')
+    message += '; see whether the camera works'
     if inputs.reliability == 'best_effort':
-        message += '; best-effort frames above 512 KiB get lost with default settings'
-    return _no_mask(Level.WARN, f'{message}; see whether the camera works, or {_profile(inputs)}')
+        message += ' (best-effort frames above 512 KiB get lost with default settings)'
+    if not inputs.large_frames_pass:
+        message += f', or {use_profile(inputs)}'
+    elif inputs.reliability == 'best_effort':
+        message += f', or {camera_too(inputs)}'
+    return no_mask(Level.WARN, message)
 
 
-def _all_dropped(inputs: HealthInputs) -> _Verdict | None:
+def _all_dropped(inputs: HealthInputs) -> Verdict | None:
     statistics = inputs.statistics
     if inputs.idle or statistics.recent_out or not statistics.recent_in:
         return None
@@ -128,10 +120,10 @@ def _all_dropped(inputs: HealthInputs) -> _Verdict | None:
     if worst is None or not worst.recent:
         return None
     if worst.reason is DropReason.STALE:
-        return _no_mask(Level.WARN, _stale(inputs))
+        return no_mask(Level.WARN, _stale(inputs))
     if worst.reason is DropReason.SUPERSEDED:
-        return _no_mask(Level.WARN, _stuck(inputs))
-    return _no_mask(Level.WARN, f'every frame is dropped: {worst.reason.value}{_cause(worst)}')
+        return no_mask(Level.WARN, _stuck(inputs))
+    return no_mask(Level.WARN, f'every frame is dropped: {worst.reason.value}{_cause(worst)}')
 
 
 def _stuck(inputs: HealthInputs) -> str:
@@ -152,75 +144,39 @@ def _stale(inputs: HealthInputs) -> str:
     )
 
 
-def _candidate_refused(inputs: HealthInputs) -> _Verdict | None:
+def _candidate_refused(inputs: HealthInputs) -> Verdict | None:
     if not inputs.load_error:
         return None
-    return _Verdict(
+    return Verdict(
         Level.WARN, f'{inputs.model} serves on, a model was refused: {inputs.load_error}'
     )
 
 
-def _idle(inputs: HealthInputs) -> _Verdict | None:
+def _idle(inputs: HealthInputs) -> Verdict | None:
     if not inputs.idle:
         return None
     silence = '' if inputs.publishers else f', and nothing publishes on {inputs.topic}'
-    return _no_mask(Level.OK, f'idle: nobody subscribes{silence}')
+    return no_mask(Level.OK, f'idle: nobody subscribes{silence}')
 
 
-def _lost_in_transport(inputs: HealthInputs) -> _Verdict | None:
-    lost, arrived = inputs.statistics.lost_recent, inputs.statistics.recent_in
-    if lost <= LOST_SHARE_TOLERATED * (lost + arrived):
-        return None
-    remedy = 'publish smaller or fewer frames' if inputs.large_frames_pass else _profile(inputs)
-    return _Verdict(
-        Level.WARN,
-        f'{lost} of {lost + arrived} frames on {inputs.topic} lost in transport; {remedy}',
-    )
-
-
-def _slow_path(inputs: HealthInputs) -> _Verdict | None:
-    limit = inputs.segment_bytes
-    if limit is None:
-        return None
-    at_once = max(limit, DATAGRAM_BYTES)
-    if inputs.frame_bytes > at_once:
-        images = f'frames of {inputs.frame_bytes >> 10} KiB on {inputs.topic} come'
-    elif inputs.output_bytes > at_once:
-        images = f'masks or pictures of {inputs.output_bytes >> 10} KiB go out'
-    else:
-        return None
-    room = f'the shared memory for them has {limit >> 10} KiB' if limit else NO_ROOM
-    remedy = _profile(inputs)
-    if inputs.large_frames_pass:
-        remedy = 'raise segment_size in the Fast DDS profile of camera and segmentation'
-    return _Verdict(Level.WARN, f'{images} in fragments, which is slow: {room}; {remedy}')
-
-
-def _profile(inputs: HealthInputs) -> str:
-    return (
-        'start camera and segmentation with the Fast DDS profile of this package '
-        f'({inputs.profile_variable}=.../edge_seg/config/fastdds_camera.xml)'
-    )
-
-
-def _hot(inputs: HealthInputs) -> _Verdict | None:
+def _hot(inputs: HealthInputs) -> Verdict | None:
     message = f'rate lowered by thermal_rate_hz: {inputs.heat}'
-    return _Verdict(Level.WARN, message) if inputs.heat else None
+    return Verdict(Level.WARN, message) if inputs.heat else None
 
 
-def _bad_frames(inputs: HealthInputs) -> _Verdict | None:
+def _bad_frames(inputs: HealthInputs) -> Verdict | None:
     bad = [d for d in inputs.statistics.drops if d.reason in BAD_FRAMES and d.recent]
     if not bad:
         return None
     reasons = '; '.join(f'{drop.recent} {drop.reason.value}{_cause(drop)}' for drop in bad)
-    return _Verdict(Level.WARN, f'frames are dropped: {reasons}')
+    return Verdict(Level.WARN, f'frames are dropped: {reasons}')
 
 
-def _inference_errors(inputs: HealthInputs) -> _Verdict | None:
+def _inference_errors(inputs: HealthInputs) -> Verdict | None:
     failures = _inference_failures(inputs)
     if failures is None or not failures.recent:
         return None
-    return _Verdict(Level.WARN, f'inference fails at times{_cause(failures)}')
+    return Verdict(Level.WARN, f'inference fails at times{_cause(failures)}')
 
 
 def _inference_failures(inputs: HealthInputs) -> DropCount | None:
@@ -228,30 +184,30 @@ def _inference_failures(inputs: HealthInputs) -> DropCount | None:
     return next((drop for drop in drops if drop.reason is DropReason.INFERENCE_ERROR), None)
 
 
-def _future_stamps(inputs: HealthInputs) -> _Verdict | None:
-    for latency in inputs.statistics.latencies:
-        if latency.stage is Stage.AGE and latency.p50_s < -CLOCK_SKEW_TOLERATED_S:
-            return _Verdict(
-                Level.WARN,
-                f'frames are stamped {-latency.p50_s:.2f} s in the future; synchronise the clocks'
-                ', or set use_sim_time on camera and segmentation alike',
-            )
-    return None
+def _future_stamps(inputs: HealthInputs) -> Verdict | None:
+    age = inputs.statistics.latency(Stage.AGE)
+    if age is None or age.p50_s >= -CLOCK_SKEW_TOLERATED_S:
+        return None
+    return Verdict(
+        Level.WARN,
+        f'frames are stamped {-age.p50_s:.2f} s in the future; synchronise the clocks'
+        ', or set use_sim_time on camera and segmentation alike',
+    )
 
 
-def _no_mask_yet(inputs: HealthInputs) -> _Verdict | None:
+def _no_mask_yet(inputs: HealthInputs) -> Verdict | None:
     if inputs.statistics.recent_out:
         return None
     which = 'next' if inputs.statistics.masks_out else 'first'
     what = 'mask' if inputs.statistics.recent_in else 'frame'
-    return _no_mask(Level.OK, f'waiting for the {which} {what}')
+    return no_mask(Level.OK, f'waiting for the {which} {what}')
 
 
-def _segmenting(inputs: HealthInputs) -> _Verdict:
+def _segmenting(inputs: HealthInputs) -> Verdict:
     message = f'segmenting at {inputs.statistics.rate_out_hz:.1f} Hz with {inputs.model}'
     if inputs.report is not None:
         message += f' on {inputs.report.backend} {inputs.report.device.split(" (")[0]}'
-    return _Verdict(Level.OK, message)
+    return Verdict(Level.OK, message)
 
 
 def _cause(drop: DropCount) -> str:
@@ -274,12 +230,13 @@ _RULES: tuple[_Rule, ...] = (
     _all_dropped,
     _candidate_refused,
     _idle,
-    _lost_in_transport,
+    lost_in_transport,
     _bad_frames,
     _inference_errors,
     _future_stamps,
     _hot,
-    _slow_path,
+    in_fragments,
+    slow_transport,
     _no_mask_yet,
 )
 

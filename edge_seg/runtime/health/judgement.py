@@ -26,3 +26,23 @@ class Health:
     level: Level
     message: str
     values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rule says.
+
+    Attributes:
+        level: severity.
+        message: one line for the operator.
+        why_no_mask: why there is no mask and what to do; '' = there are masks.
+    """
+
+    level: Level
+    message: str
+    why_no_mask: str = ''
+
+
+def no_mask(level: Level, message: str) -> Verdict:
+    """Say the same as reason for the missing masks."""
+    return Verdict(level, message, message)
