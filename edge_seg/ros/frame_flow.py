@@ -112,6 +112,12 @@ class FrameFlow:
             camera.follow()
         if self._zones is not None:
             self._back_off(self._zones.heat())
+        if self._timer is None:
+            return
+        if self._zones is None and not any(camera.busy for camera in self._cameras):
+            self._timer.cancel()  # each round of the executor costs an idle node 1 ms
+        elif self._timer.is_canceled():
+            self._timer.reset()
 
     def _back_off(self, heat: Heat | None) -> None:
         text = '' if heat is None else str(heat)

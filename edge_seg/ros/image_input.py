@@ -75,16 +75,16 @@ class ImageInput:
 
     def follow(self) -> None:
         """Subscribe or unsubscribe as is wanted, and as the publishers offer their frames."""
-        before = self._reliability
-        self._reliability = reliability_to_request(self._requested, self.publishers())
         if not self._wanted():
             self.destroy()
-        elif self._subscription is None:
+            return
+        reliability = reliability_to_request(self._requested, self.publishers())
+        if self._subscription is None:
             self._subscribed_s = time.monotonic()
-            self._subscribe()
-        elif self._reliability != before:
+            self._subscribe(reliability)
+        elif reliability != self._reliability:
             self.destroy()
-            self._subscribe()
+            self._subscribe(reliability)
 
     def destroy(self) -> None:
         """Unsubscribe. Twice is fine."""
@@ -114,14 +114,20 @@ class ImageInput:
     @property
     def reliability(self) -> str:
         """What is, or would be, requested from the publishers: 'reliable' or 'best_effort'."""
-        reliable = self._reliability == ReliabilityPolicy.RELIABLE
+        reliable = self._requesting() == ReliabilityPolicy.RELIABLE
         return 'reliable' if reliable else 'best_effort'
 
     def incompatible(self) -> list[str]:
         """Name the publishers that cannot serve this subscription."""
-        return incompatible_publishers(self._reliability, self.publishers())
+        return incompatible_publishers(self._requesting(), self.publishers())
 
-    def _subscribe(self) -> None:
+    def _requesting(self) -> ReliabilityPolicy:
+        if self.subscribed:
+            return self._reliability
+        return reliability_to_request(self._requested, self.publishers())
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> None:
+        self._reliability = reliability
         events = SubscriptionEventCallbacks(
             message_lost=lambda event: self._on_lost(event.total_count_change)
         )
@@ -129,7 +135,7 @@ class ImageInput:
             CompressedImage if self._compressed else Image,
             self.topic,
             self._on_message,
-            image_qos(self._reliability),
+            image_qos(reliability),
             event_callbacks=events,
             callback_group=self._reader.group,
         )

@@ -163,6 +163,13 @@ def test_a_driver_without_the_dds_profile_is_told_by_how_long_its_frames_take(
     assert report.values['why_no_mask'] == ''
 
 
+def test_a_node_that_nobody_listens_to_says_what_it_would_request(operator: Operator) -> None:
+    operator.start()
+    for offered, asked in ((RELIABLE, 'reliable'), (BEST_EFFORT, 'best_effort')):
+        operator.camera(qos=offered)
+        operator.report(lambda report, asked=asked: report.values['reliability'] == asked, asked)
+
+
 def test_best_effort_on_request_stays_best_effort(operator: Operator) -> None:
     operator.change_settings(image_qos='best_effort')
     operator.start()
