@@ -111,7 +111,7 @@ def table_of(title: str, reports: Iterable[Report]) -> Table:
     for report in reports:
         for name, each in report.result.targets.items():
             verdict = '[green]met[/]' if each.met else '[bold red]missed[/]'
-            table.add_row(each.what or name, each.measured, each.wanted, verdict)
+            table.add_row(each.title(name), each.measured, each.wanted, verdict)
     return table
 
 

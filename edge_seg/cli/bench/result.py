@@ -41,6 +41,10 @@ class Target:
         """Whether the target is reached; NaN is not."""
         return self.value <= self.bound if self.sense == 'at most' else self.value >= self.bound
 
+    def title(self, name: str) -> str:
+        """Give words for a reader, made of the name where there are none."""
+        return self.what or name.replace('_', ' ')
+
     @property
     def wanted(self) -> str:
         """The limit as a reader expects it: '<= 67 ms'."""
