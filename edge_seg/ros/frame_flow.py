@@ -24,7 +24,7 @@ from std_msgs.msg import Header
 
 ERROR_LOG_PERIOD_S = 5.0
 FOLLOW_PERIOD_S = 0.5
-"""How often is looked what the publishers offer."""
+"""How often is looked what the publishers offer, while somebody listens."""
 LOOK_PERIOD_S = 0.2
 """How often, at least, is looked whether somebody listens: this delays the first mask."""
 STOP_TIMEOUT_S = 5.0

@@ -33,6 +33,8 @@ JOIN_TIMEOUT_S = 5.0
 RETRY_S = 0.02
 """Pause after a failure, which may be there again at once."""
 ERROR_LOG_PERIOD_S = 5.0
+FOUND_WAITING_NS = 50_000
+"""A wait that is shorter did not sleep."""
 
 
 class PastExecutor(CallbackGroup):
@@ -182,13 +184,17 @@ class FrameReader:
         waiting.add_guard_condition(self._wake.handle)
         for subscription in awake:
             waiting.add_subscription(subscription.handle)
+        begun_ns = time.monotonic_ns()
         waiting.wait(self._look_period_ns)
+        # Who was found waiting has been here for nobody knows how long.
+        slept = time.monotonic_ns() - begun_ns > FOUND_WAITING_NS
+        ready_s = time.time() if slept else math.nan
         if self._changed:
             return  # what is ready is ready the next time, for those still attached
         ready = waiting.get_ready_entities('subscription')
         for subscription, taker in awake.items():
             if subscription.handle.pointer in ready:
-                self._take(subscription, taker)
+                self._take(subscription, taker, ready_s)
 
     def _awake(self, subscriptions: Takers) -> Takers:
         """Leave out those that failed just now: the others must not wait for them."""
@@ -198,15 +204,15 @@ class FrameReader:
         self._resting = {each: until for each, until in self._resting.items() if until > now_s}
         return {each: taker for each, taker in subscriptions.items() if each not in self._resting}
 
-    def _take(self, subscription: Subscription[Any], taker: _Taker) -> None:
-        begun_ns = time.time_ns()
+    def _take(self, subscription: Subscription[Any], taker: _Taker, ready_s: float) -> None:
+        begun_s = time.perf_counter()
         try:
             taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
             if taken is not None:  # it may have been lost in between
                 message, info = taken
-                published_ns = info['source_timestamp']  # 0 where the middleware stamps nothing
-                transport_s = (begun_ns - published_ns) / 1e9 if published_ns else math.nan
-                taker.on_taken(transport_s, (time.time_ns() - begun_ns) / 1e9)
+                # 0 where the middleware stamps nothing.
+                published_s = info['source_timestamp'] / 1e9 or math.nan
+                taker.on_taken(ready_s - published_s, time.perf_counter() - begun_s)
                 taker.on_message(message)
         except Exception as error:  # noqa: BLE001  one message must not end the stream
             self._resting[subscription] = time.monotonic() + RETRY_S

@@ -9,6 +9,7 @@ import sys
 from camera_frames import pixels_of, rgb8, scene
 from edge_seg.models.store import ModelStore
 from edge_seg.ros.compat import DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE
+from edge_seg.ros.transport import TRANSPORTS_VARIABLE
 import numpy as np
 from operator_node import BEST_EFFORT, Camera, Listener, Operator, RELIABLE
 import pytest
@@ -16,7 +17,8 @@ from rclpy.qos import ReliabilityPolicy
 from segmentation_nodes import segmentation_nodes
 
 VIEW = scene()
-DDS_PROFILE_VARIABLES = (DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE)
+TRANSPORT_VARIABLES = (DDS_PROFILE_VARIABLE, OLD_DDS_PROFILE_VARIABLE, TRANSPORTS_VARIABLE)
+STOP_TIMEOUT_S = 20.0
 
 
 @pytest.fixture(scope='module')
@@ -118,7 +120,7 @@ qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[sys.argv[2]])
 publisher = node.create_publisher(Image, sys.argv[1], qos)
 frame = Image(width=1280, height=720, encoding='rgb8', step=3840)
 frame.data = array('B', bytes(3840 * 720))
-node.create_timer(0.05, lambda: publisher.publish(frame))
+node.create_timer(0.1, lambda: publisher.publish(frame))
 try:
     rclpy.spin(node)
 except ExternalShutdownException:
@@ -138,6 +140,11 @@ def large_frames(
             yield
         finally:
             camera.terminate()  # says goodbye; of one that was killed others know for a while
+            try:
+                camera.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                camera.kill()
+                raise
 
 
 def test_large_frames_pass_with_best_effort(operator: Operator) -> None:
@@ -152,7 +159,7 @@ def test_large_frames_pass_with_best_effort(operator: Operator) -> None:
 def test_a_driver_without_the_dds_profile_is_told_by_how_long_its_frames_take(
     operator: Operator,
 ) -> None:
-    bare = {name: value for name, value in os.environ.items() if name not in DDS_PROFILE_VARIABLES}
+    bare = {name: value for name, value in os.environ.items() if name not in TRANSPORT_VARIABLES}
     operator.start()
     operator.listen('mask')
     with large_frames(operator, 'RELIABLE', bare):

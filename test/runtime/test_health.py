@@ -1,6 +1,7 @@
 """The judgement of a node: level, message and the reason why there is no mask, case by case."""
 
 from dataclasses import replace
+from typing import Any
 
 from edge_seg.backends.base import CompileReport
 from edge_seg.errors import DropReason
@@ -361,14 +362,47 @@ def test_what_spoils_the_masks_is_a_warning_and_no_reason_for_their_absence(
 
 @pytest.mark.parametrize(
     'statistics',
-    [travelled(0.0069), travelled(0.024, take_s=0.01), travelled(0.04, samples=9), FLOWING],
-    ids=['some milliseconds', 'a slow machine', 'only a few', 'the middleware tells no times'],
+    [
+        travelled(0.0069),
+        travelled(0.024, take_s=0.01),
+        travelled(0.04, samples=9),
+        travelled(3.0),
+        travelled(-3.0),
+        FLOWING,
+    ],
+    ids=[
+        'some milliseconds',
+        'a slow machine',
+        'only a few',
+        'a clock behind',
+        'a clock ahead',
+        'the middleware tells no times',
+    ],
 )
 def test_frames_that_come_as_fast_as_shared_memory_lets_them_are_fine(
     statistics: StatisticsSnapshot,
 ) -> None:
     inputs = replace(WELL, frame_bytes=6 << 20, segment_bytes=64 << 20, statistics=statistics)
     assert assess(inputs).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    'change',
+    [{'segment_bytes': None}, {'transport': 'compressed'}],
+    ids=['another middleware', 'a JPEG'],
+)
+def test_where_the_profile_would_not_help_nothing_is_said_of_it(change: dict[str, Any]) -> None:
+    late = replace(WELL, frame_bytes=6 << 20, segment_bytes=64 << 20, statistics=travelled(0.02))
+    assert assess(late).level is Level.WARN
+    assert assess(replace(late, **change)).level is Level.OK
+
+
+def test_losses_of_another_middleware_are_not_blamed_on_the_profile() -> None:
+    lossy = replace(FLOWING, recent_in=100, lost_recent=50)
+    message = assess(replace(WELL, segment_bytes=None, statistics=lossy)).message
+    assert message.endswith('lost in transport; publish smaller or fewer frames')
+    silent = replace(WELL, segment_bytes=None, statistics=SILENT, reliability='best_effort')
+    assert 'profile' not in assess(silent).message
 
 
 def test_a_small_image_that_comes_late_has_no_slow_path() -> None:

@@ -105,7 +105,7 @@ def _no_frames(inputs: HealthInputs) -> Verdict | None:
         message += ' (best-effort frames above 512 KiB get lost with default settings)'
     if not inputs.large_frames_pass:
         message += f', or {use_profile(inputs)}'
-    elif inputs.reliability == 'best_effort':
+    elif inputs.reliability == 'best_effort' and inputs.segment_bytes is not None:
         message += f', or {camera_too(inputs)}'
     return no_mask(Level.WARN, message)
 
@@ -235,9 +235,9 @@ _RULES: tuple[_Rule, ...] = (
     _inference_errors,
     _future_stamps,
     _hot,
+    _no_mask_yet,
     in_fragments,
     slow_transport,
-    _no_mask_yet,
 )
 
 

@@ -14,6 +14,8 @@ SLOW_TRANSPORT_S, SLOW_TRANSPORT_TAKES = 0.006, 2.0
 come in 1 to 2 times that, with two busy processes for each core in 4 ms at 640x480 and 11 ms at
 1920x1080; without the camera's profile in 11 to 17 and 23 to 43 ms, as what overflows its shared
 memory is asked for and sent again."""
+CLOCKS_DIFFER_S = 1.0
+"""From here on it is not the way that takes so long."""
 JUDGED_FROM = 30
 """Frames after which their median is trusted: the first ones wait for discovery."""
 
@@ -23,9 +25,11 @@ def lost_in_transport(inputs: HealthInputs) -> Verdict | None:
     lost, arrived = inputs.statistics.lost_recent, inputs.statistics.recent_in
     if lost <= LOST_SHARE_TOLERATED * (lost + arrived):
         return None
-    remedy = use_profile(inputs)
-    if inputs.large_frames_pass:
-        remedy = f'{camera_too(inputs)}, or publish smaller or fewer frames'
+    remedy = 'publish smaller or fewer frames'
+    if not inputs.large_frames_pass:
+        remedy = use_profile(inputs)
+    elif inputs.segment_bytes is not None:
+        remedy = f'{camera_too(inputs)}, or {remedy}'
     return Verdict(
         Level.WARN,
         f'{lost} of {lost + arrived} frames on {inputs.topic} lost in transport; {remedy}',
@@ -60,17 +64,19 @@ def slow_transport(inputs: HealthInputs) -> Verdict | None:
     """
     transport = inputs.statistics.latency(Stage.TRANSPORT)
     take = inputs.statistics.latency(Stage.TAKE)
+    if inputs.segment_bytes is None or inputs.transport == 'compressed':
+        return None  # other middlewares are as fast as they are, and so is the way of a JPEG
     if transport is None or take is None or transport.samples < JUDGED_FROM:
         return None
     limit_s = SLOW_TRANSPORT_S + SLOW_TRANSPORT_TAKES * take.p50_s
-    if transport.p50_s <= limit_s or inputs.frame_bytes <= DATAGRAM_BYTES:
+    if not limit_s < transport.p50_s < CLOCKS_DIFFER_S or inputs.frame_bytes <= DATAGRAM_BYTES:
         return None
     return Verdict(
         Level.WARN,
         f'frames of {inputs.frame_bytes >> 10} KiB on {inputs.topic} take '
         f'{transport.p50_s * 1e3:.0f} ms to come here, as they do in fragments or where no core '
-        f'is free; {camera_too(inputs)}, or set image_transport to compressed where it runs on '
-        'another machine',
+        f'is free; {camera_too(inputs)}, or set image_transport to compressed and compare the '
+        'clocks where it runs on another machine',
     )
 
 
