@@ -101,11 +101,12 @@ def _no_frames(inputs: HealthInputs) -> Verdict | None:
     if inputs.statistics.lost_recent:
         message += f', {inputs.statistics.lost_recent} lost in transport'
     message += '; see whether the camera works'
-    if inputs.reliability == 'best_effort':
+    fragile = inputs.reliability == 'best_effort' and inputs.segment_bytes is not None
+    if fragile:
         message += ' (best-effort frames above 512 KiB get lost with default settings)'
     if not inputs.large_frames_pass:
         message += f', or {use_profile(inputs)}'
-    elif inputs.reliability == 'best_effort' and inputs.segment_bytes is not None:
+    elif fragile:
         message += f', or {camera_too(inputs)}'
     return no_mask(Level.WARN, message)
 
