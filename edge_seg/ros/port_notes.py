@@ -47,21 +47,30 @@ class PortNotes:
         with suppress(OSError):
             self._notes.mkdir(mode=0o700, exist_ok=True)
 
-    def note_own(self) -> list[int]:
-        """Note the ports that this process reads; gives them."""
-        found: list[int] = []
+    def note_own(self) -> dict[int, int]:
+        """Note the ports that this process reads.
+
+        Returns:
+            By port, the inode of its lock.
+        """
+        found: dict[int, int] = {}
         for entry in names_in(_OPEN_FILES):
             with suppress(OSError):  # that of the listing itself
                 lock = Path(os.readlink(_OPEN_FILES / entry))
                 if lock.parent == self._folder and (name := _LOCK_NAME.fullmatch(lock.name)):
                     self._note(lock, int(name[1]), _ALIVE_S)
-                    found.append(int(name[1]))
+                    found[int(name[1])] = lock.stat().st_ino
         return found
 
-    def forget(self, ports: list[int]) -> None:
-        """Remove the notes of a process that ends in order."""
-        for port in ports:
-            self._remove(port)
+    def forget(self, noted: dict[int, int]) -> None:
+        """Remove the notes of a process that ends in order.
+
+        Its numbers are free as soon as it has left the domain: a note may be its successor's.
+        """
+        for port, inode in noted.items():
+            with suppress(OSError):  # there is none any more
+                if (self._notes / str(port)).stat().st_ino == inode:
+                    self._remove(port)
 
     def bury(self) -> dict[int, float]:
         """Clear away the locks of the dead.

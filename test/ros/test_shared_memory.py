@@ -14,7 +14,7 @@ import threading
 import time
 
 from edge_seg.ros import shared_memory
-from edge_seg.ros.port_notes import REST_S
+from edge_seg.ros.port_notes import PortNotes, REST_S
 from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, FOLDER, KEPT
 import pytest
 
@@ -38,16 +38,6 @@ node.create_timer(0.02, lambda: talk.publish(own))
 print('there', flush=True)
 rclpy.spin(node)
 """
-LOWEST = 40
-"""Port numbers of this domain lie below those that the system gives away (from 32768)."""
-
-
-def free_domain(*, places: int = 3) -> int:
-    """Find a domain with free places for so many participants."""
-    for domain in range(LOWEST, 100):
-        if all(is_free(discovery_port(domain, participant)) for participant in range(places)):
-            return domain
-    raise AssertionError('no free domain')
 
 
 def discovery_port(domain: int, participant: int) -> int:
@@ -77,6 +67,12 @@ def leave_port(folder: Path, port: int, name: str = 'fastdds') -> Path:
 def notes_in(folder: Path) -> list[Path]:
     """List the notes of the dead and of the living."""
     return [path for path in folder.glob('edge_seg-*/*') if path.name.isdecimal()]
+
+
+def inodes_of_notes() -> set[int]:
+    """Give the locks that all processes have noted, by inode; others come and go meanwhile."""
+    with os.scandir(FOLDER / f'edge_seg-{os.getuid()}') as entries:
+        return {entry.inode() for entry in entries}
 
 
 @contextmanager
@@ -129,15 +125,14 @@ def _fast_dds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize('name', ['fastdds', 'fastrtps'])
 def test_the_number_of_a_killed_process_stays_taken_for_a_moment(
-    tmp_path: Path, name: str
+    ros_domain_id: int, tmp_path: Path, name: str
 ) -> None:
-    domain = free_domain()
-    dead, living = discovery_port(domain, 0), discovery_port(domain, 1)
+    dead, living = discovery_port(ros_domain_id, 0), discovery_port(ros_domain_id, 1)
     leave_port(tmp_path, dead, name)
     leave_port(tmp_path, dead + 1, name)
     left = set(tmp_path.iterdir())
 
-    with clear_of_the_dead(domain, folder=tmp_path):
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         assert not is_free(dead)
         assert is_free(living)
 
@@ -147,13 +142,14 @@ def test_the_number_of_a_killed_process_stays_taken_for_a_moment(
     }, 'somebody may have the others open'
 
 
-def test_the_number_rests_when_the_others_have_cleared_the_dead_away(tmp_path: Path) -> None:
-    domain = free_domain()
-    port = discovery_port(domain, 0)
-    with clear_of_the_dead(domain, folder=tmp_path):
+def test_the_number_rests_when_the_others_have_cleared_the_dead_away(
+    ros_domain_id: int, tmp_path: Path
+) -> None:
+    port = discovery_port(ros_domain_id, 0)
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         reader = leave_port(tmp_path, port + 1).open('rb')
         fcntl.flock(reader, fcntl.LOCK_EX)
-    with clear_of_the_dead(domain, folder=tmp_path):
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         assert is_free(port), 'its reader lives'
 
     reader.close()
@@ -161,15 +157,16 @@ def test_the_number_rests_when_the_others_have_cleared_the_dead_away(tmp_path: P
         path.unlink()
 
     for _ in range(2):
-        with clear_of_the_dead(domain, folder=tmp_path):
+        with clear_of_the_dead(ros_domain_id, folder=tmp_path):
             assert not is_free(port)
 
 
-def test_the_number_is_given_back_when_the_others_have_forgotten_the_dead(tmp_path: Path) -> None:
-    domain = free_domain()
-    port = discovery_port(domain, 0)
+def test_the_number_is_given_back_when_the_others_have_forgotten_the_dead(
+    ros_domain_id: int, tmp_path: Path
+) -> None:
+    port = discovery_port(ros_domain_id, 0)
     leave_port(tmp_path, port)
-    with clear_of_the_dead(domain, folder=tmp_path):
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         assert not is_free(port)
     segment = tmp_path / f'fastdds_port{port}'
     (note,) = notes_in(tmp_path)
@@ -180,25 +177,24 @@ def test_the_number_is_given_back_when_the_others_have_forgotten_the_dead(tmp_pa
     with (
         segment.open('rb') as sender,
         mmap(sender.fileno(), 0, access=ACCESS_READ),
-        clear_of_the_dead(domain, folder=tmp_path),
+        clear_of_the_dead(ros_domain_id, folder=tmp_path),
     ):
         assert not is_free(port), 'somebody has not found out yet'
     os.utime(note, (then_s, then_s))
-    with clear_of_the_dead(domain, folder=tmp_path):
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         assert is_free(port)
     assert not list(tmp_path.glob('*port*')) + notes_in(tmp_path), 'they must not pile up'
 
 
-def test_a_port_that_others_made_since_is_left_to_them(tmp_path: Path) -> None:
-    domain = free_domain()
-    port = discovery_port(domain, 0)
+def test_a_port_that_others_made_since_is_left_to_them(ros_domain_id: int, tmp_path: Path) -> None:
+    port = discovery_port(ros_domain_id, 0)
     leave_port(tmp_path, port)
     bury_the_dead(folder=tmp_path)
     (note,) = notes_in(tmp_path)
     long_ago_s = note.stat().st_mtime - REST_S - 1.0
     os.utime(note, (long_ago_s, long_ago_s))
 
-    with clear_of_the_dead(domain, folder=tmp_path):
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         assert is_free(port)
     assert (tmp_path / f'fastdds_port{port}').exists()
 
@@ -258,19 +254,37 @@ def test_processes_join_one_after_the_other(tmp_path: Path) -> None:
 @pytest.mark.usefixtures('ros_domain_id')
 def test_a_process_that_ends_in_order_leaves_no_note() -> None:
     with talker('there', end='input()') as process:
-        ports = {re.sub(r'\D', '', lock.name) for lock in locks_of(process)}
-        assert ports <= {note.name for note in notes_in(FOLDER)}
+        # By inode: other processes get its numbers as soon as it has ended.
+        own = {lock.stat().st_ino for lock in locks_of(process)}
+        assert own <= inodes_of_notes()
 
         process.communicate('\n', timeout=LIMIT_S)
 
         assert process.returncode == 0
-        assert not ports & {note.name for note in notes_in(FOLDER)}
+        assert not own & inodes_of_notes()
 
 
-def test_the_lock_of_the_dead_goes_at_once_and_that_of_the_living_stays(tmp_path: Path) -> None:
-    domain = free_domain()
+def test_who_ends_leaves_the_note_of_its_successor(tmp_path: Path) -> None:
+    notes = PortNotes(tmp_path)
+    with leave_port(tmp_path, READER_PORT).open('rb'):
+        own = notes.note_own()
+    (tmp_path / f'fastdds_port{READER_PORT}_el').unlink()
+    with leave_port(tmp_path, READER_PORT).open('rb'):
+        of_successor = notes.note_own()
+
+    notes.forget(own)
+    assert [note.name for note in notes_in(tmp_path)] == [str(READER_PORT)]
+
+    notes.forget(of_successor)
+    assert not notes_in(tmp_path)
+
+
+def test_the_lock_of_the_dead_goes_at_once_and_that_of_the_living_stays(
+    ros_domain_id: int, tmp_path: Path
+) -> None:
     dead, living, starting = (
-        leave_port(tmp_path, discovery_port(domain, participant)) for participant in range(3)
+        leave_port(tmp_path, discovery_port(ros_domain_id, participant))
+        for participant in range(3)
     )
     os.utime(starting)
     with living.open('rb') as lock:
@@ -281,80 +295,81 @@ def test_the_lock_of_the_dead_goes_at_once_and_that_of_the_living_stays(tmp_path
         assert not dead.exists()
         assert living.exists()
         assert starting.exists(), 'its reader is about to lock it'
-    with clear_of_the_dead(domain, folder=tmp_path):
-        assert not is_free(discovery_port(domain, 0)), 'its number rests all the same'
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
+        assert not is_free(discovery_port(ros_domain_id, 0)), 'its number rests all the same'
 
 
-def test_of_very_many_dead_the_first_give_their_numbers_away(tmp_path: Path) -> None:
-    domain = free_domain(places=KEPT + 2)
-    ports = [discovery_port(domain, participant) for participant in range(KEPT + 2)]
+def test_of_very_many_dead_the_first_give_their_numbers_away(
+    ros_domain_id: int, tmp_path: Path
+) -> None:
+    ports = [discovery_port(ros_domain_id, participant) for participant in range(KEPT + 2)]
     for port in ports:
         leave_port(tmp_path, port)
-        with clear_of_the_dead(domain, folder=tmp_path):
+        with clear_of_the_dead(ros_domain_id, folder=tmp_path):
             pass
 
-    with clear_of_the_dead(domain, folder=tmp_path):
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         assert [port for port in ports if is_free(port)] == ports[:2]
 
 
-def test_a_process_that_lives_keeps_its_ports(tmp_path: Path) -> None:
-    domain = free_domain()
-    port = discovery_port(domain, 1)
+def test_a_process_that_lives_keeps_its_ports(ros_domain_id: int, tmp_path: Path) -> None:
+    port = discovery_port(ros_domain_id, 1)
     with leave_port(tmp_path, port).open('rb') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
         left = set(tmp_path.iterdir())
 
-        with clear_of_the_dead(domain, folder=tmp_path):
+        with clear_of_the_dead(ros_domain_id, folder=tmp_path):
             assert is_free(port)
 
     assert left <= set(tmp_path.iterdir())
 
 
 def test_ports_that_nobody_has_read_yet_and_those_of_other_domains_are_left_alone(
+    ros_domain_id: int,
     tmp_path: Path,
 ) -> None:
-    domain = free_domain()
-    leave_port(tmp_path, discovery_port(domain, 0)).unlink()  # made by who sends to it
-    leave_port(tmp_path, discovery_port(domain + 1, 0))
+    leave_port(tmp_path, discovery_port(ros_domain_id, 0)).unlink()  # made by who sends to it
+    leave_port(tmp_path, discovery_port(ros_domain_id + 1, 0))
 
-    with clear_of_the_dead(domain, folder=tmp_path):
-        assert is_free(discovery_port(domain, 0))
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
+        assert is_free(discovery_port(ros_domain_id, 0))
 
     assert len(list(tmp_path.iterdir())) == 5
 
 
-def test_a_number_that_somebody_has_taken_again_is_his(tmp_path: Path) -> None:
-    domain = free_domain()
-    port = discovery_port(domain, 2)
+def test_a_number_that_somebody_has_taken_again_is_his(ros_domain_id: int, tmp_path: Path) -> None:
+    port = discovery_port(ros_domain_id, 2)
     leave_port(tmp_path, port)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as successor:
         successor.bind(('', port))
 
-        with clear_of_the_dead(domain, folder=tmp_path):
-            assert is_free(discovery_port(domain, 0))
+        with clear_of_the_dead(ros_domain_id, folder=tmp_path):
+            assert is_free(discovery_port(ros_domain_id, 0))
 
 
-def test_other_middlewares_are_not_helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    domain = free_domain()
-    leave_port(tmp_path, discovery_port(domain, 0))
+def test_other_middlewares_are_not_helped(
+    ros_domain_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_port(tmp_path, discovery_port(ros_domain_id, 0))
     monkeypatch.setattr(
         shared_memory, 'get_rmw_implementation_identifier', lambda: 'rmw_cyclonedds_cpp'
     )
 
-    with clear_of_the_dead(domain, folder=tmp_path):
-        assert is_free(discovery_port(domain, 0))
+    with clear_of_the_dead(ros_domain_id, folder=tmp_path):
+        assert is_free(discovery_port(ros_domain_id, 0))
 
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_two_processes_that_look_at_the_same_moment_both_see_the_dead(tmp_path: Path) -> None:
-    domain = free_domain()
-    port = discovery_port(domain, 0)
+def test_two_processes_that_look_at_the_same_moment_both_see_the_dead(
+    ros_domain_id: int, tmp_path: Path
+) -> None:
+    port = discovery_port(ros_domain_id, 0)
     with leave_port(tmp_path, port).open('rb') as other:
         fcntl.flock(other, fcntl.LOCK_SH)  # as the other one does while it looks
 
-        with clear_of_the_dead(domain, folder=tmp_path):
+        with clear_of_the_dead(ros_domain_id, folder=tmp_path):
             assert not is_free(port)
 
 
