@@ -83,6 +83,7 @@ class CameraPort:
             on_lost=lambda count: statistics.frames_lost(count, time.monotonic()),
             on_failure=self._on_failure,
             on_taken=statistics.frame_taken,
+            on_others=statistics.forget_way,
         )
         priority = settings.camera_priority(self.name)
         return FramePort(self._mailbox, self.outputs, statistics, priority, self.name)

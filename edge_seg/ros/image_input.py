@@ -40,6 +40,7 @@ class ImageInput:
         on_lost: told how many messages the middleware says it lost.
         on_failure: told why a message could not be taken.
         on_taken: told how long each message travelled and how long taking it took.
+        on_others: told that others publish than before, or nobody any more.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ImageInput:
         on_lost: Callable[[int], None],
         on_failure: OnFailure,
         on_taken: OnTaken,
+        on_others: Callable[[], None],
     ) -> None:
         self._node = node
         self._reader = reader
@@ -65,6 +67,8 @@ class ImageInput:
         self._on_lost = on_lost
         self._on_failure = on_failure
         self._on_taken = on_taken
+        self._on_others = on_others
+        self._publishing: set[bytes] = set()
         self._subscription: Subscription[Any] | None = None
         self._subscribed_s = 0.0
         self._reliability = ReliabilityPolicy.BEST_EFFORT
@@ -78,7 +82,12 @@ class ImageInput:
         if not self._wanted():
             self.destroy()
             return
-        reliability = reliability_to_request(self._requested, self.publishers())
+        publishers = self.publishers()
+        publishing = {bytes(each.endpoint_gid) for each in publishers}
+        if publishing != self._publishing:
+            self._publishing = publishing
+            self._on_others()
+        reliability = reliability_to_request(self._requested, publishers)
         if self._subscription is None:
             self._subscribed_s = time.monotonic()
             self._subscribe(reliability)

@@ -88,6 +88,20 @@ def test_the_rate_is_limited_while_the_node_runs(operator: Operator) -> None:
     assert masks.messages
 
 
+def test_the_way_of_frames_is_measured_anew_for_another_camera(operator: Operator) -> None:
+    """Or what was said of the old one would stand for hundreds of frames of the new one."""
+    camera, masks = operator.camera(), operator.listen('mask')
+    with camera.streaming(rgb8(VIEW), FRAME_HZ):
+        operator.report(lambda report: 'transport_ms.p50' in report.values, 'the way of frames')
+        masks.next('a mask')
+    camera.close()
+    left = operator.report(lambda report: 'transport_ms.p50' not in report.values, 'no way')
+    assert left.count('masks_out') > 0, 'all else is kept'
+
+    with operator.camera().streaming(rgb8(VIEW), FRAME_HZ):
+        operator.report(lambda report: 'transport_ms.p50' in report.values, 'the way of others')
+
+
 def test_heat_lowers_the_rate(tmp_path: Path, store: ModelStore) -> None:
     zone = tmp_path / 'thermal' / 'thermal_zone0'
     zone.mkdir(parents=True)

@@ -151,6 +151,18 @@ def test_the_way_of_a_frame_counts_whether_or_not_it_gets_a_mask() -> None:
     assert snapshot.latency(Stage.AGE) is None
 
 
+def test_the_way_of_frames_is_forgotten_alone() -> None:
+    statistics = FrameStatistics()
+    statistics.frame_taken(0.0015, 0.0003)
+    statistics.mask_out(T0_S, [(Stage.INFER, 0.01)])
+
+    statistics.forget_way()
+
+    assert [each.stage for each in statistics.snapshot(T0_S).latencies] == [Stage.INFER]
+    statistics.frame_taken(0.02, 0.0004)
+    assert latency(statistics.snapshot(T0_S), Stage.TRANSPORT).p50_s == 0.02
+
+
 def test_inference_errors_in_a_row_end_with_a_mask() -> None:
     statistics = FrameStatistics()
     statistics.frame_dropped(DropReason.INFERENCE_ERROR, T0_S)

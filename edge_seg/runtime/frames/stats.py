@@ -178,6 +178,11 @@ class FrameStatistics:
             self._note(Stage.TRANSPORT, transport_s)
             self._note(Stage.TAKE, take_s)
 
+    def forget_way(self) -> None:
+        """Forget how long frames travelled: from now on they come from somebody else."""
+        with self._lock:
+            self._stages |= {stage: _Ring() for stage in (Stage.TRANSPORT, Stage.TAKE)}
+
     def frame_dropped(self, reason: DropReason, now_s: float, *, error: str = '') -> None:
         """Count a frame that gets no mask; details, if any, become the newest of the reason."""
         with self._lock:
