@@ -163,14 +163,17 @@ class ManagedSystem:
         """Return the transitions that nodes made, without process ids."""
         return [line.rpartition(' ')[0] for line in self._journal.read_text().splitlines()]
 
-    def until_diagnostic(self, name: str, words: str) -> Any:
-        """Wait for a status of the manager with these words in its message; return it."""
+    def until_diagnostic(self, name: str, words: str, **values: str) -> Any:
+        """Wait for a status of the manager with these words and values; return it."""
 
         def status() -> Any:
             found = self._diagnostics.get(f'lifecycle_manager: {name}')
-            return found if found is not None and words in found.message else None
+            if found is None or words not in found.message:
+                return None
+            told = {pair.key: pair.value for pair in found.values}
+            return found if values.items() <= told.items() else None
 
-        return self.until(status, f'diagnostics of {name} that say {words!r}')
+        return self.until(status, f'diagnostics of {name} that say {words!r} {values or ""}')
 
     def until(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait for a condition and return its value; say what was waited for."""

@@ -126,8 +126,7 @@ def test_kill_9_of_a_node_and_of_the_manager(system):
     system.kill('b')
     system.start_node('b')
     system.until_journal(*UP, 'configure b', 'activate b')
-    report = system.until_diagnostic('/b', 'active')
-    assert {pair.key: pair.value for pair in report.values}['restarts'] == '1'
+    system.until_diagnostic('/b', 'active', restarts='1')
 
     journal = system.journal()
     system.kill(MANAGER)
