@@ -42,10 +42,10 @@ def assert_answers(camera: Camera, masks: Listener) -> None:
 def test_no_frame_is_received_while_nobody_listens(operator: Operator) -> None:
     camera = operator.camera()
     with camera.streaming(rgb8(VIEW), FRAME_HZ):
-        idle = operator.report_saying('idle: nobody subscribes')
+        idle = operator.report(lambda report: report.values['publishers'] == '1', 'the camera')
+        assert idle.message == 'idle: nobody subscribes'
         assert idle.count('frames_in') == idle.count('masks_out') == 0
         assert camera.subscribers == 0
-        assert idle.values['publishers'] == '1'
         assert idle.level == 0
         assert idle.values['why_no_mask'] == idle.message
 
@@ -55,8 +55,8 @@ def test_no_frame_is_received_while_nobody_listens(operator: Operator) -> None:
         masks.close()
 
         operator.until(lambda: camera.subscribers == 0, 'the end of the subscription')
-        before = operator.report_saying('idle')
-        after = operator.next_report()
+        before, after = operator.next_report(), operator.next_report()
+        assert before.message == 'idle: nobody subscribes'
         assert after.count('frames_in') == before.count('frames_in') > 0
 
 
@@ -174,12 +174,14 @@ def test_an_unstamped_frame_is_not_stale(operator: Operator) -> None:
 
 def test_what_the_frames_are_waiting_for_is_said(operator: Operator) -> None:
     masks = operator.listen('mask')
-    report = operator.report_saying(f'nothing publishes on {operator.full_name("image")}')
+    topic = operator.full_name('image')
+    # Not the end of the 'idle, and nothing publishes' of just before.
+    report = operator.report_saying(f'nothing publishes on {topic}; start the camera')
     assert report.level == 1
     assert report.values['why_no_mask'] == report.message
 
     camera = operator.camera()
-    report = operator.report_saying(f'no frame on {operator.full_name("image")} for')
+    report = operator.report_saying(f'no frame on {topic} for')
     assert report.level == 1
     assert_answers(camera, masks)
 

@@ -98,12 +98,15 @@ def test_an_incompatible_camera_is_named_with_the_remedy(operator: Operator) -> 
 
     heard = operator.camera(qos=RELIABLE, name='rear_camera')
     assert_answers(heard, masks)
-    report = operator.report(lambda report: report.level == 1, 'a warning in place of an error')
-    assert '/front_camera' in report.message
-    assert '/rear_camera' not in report.message
+    with heard.streaming(rgb8(VIEW), 20.0):
+        report = operator.report(
+            lambda report: report.level == 1, 'a warning in place of an error'
+        )
+        assert '/front_camera' in report.message
+        assert '/rear_camera' not in report.message
 
-    deaf.close()
-    operator.report_saying('segmenting')
+        deaf.close()
+        operator.report_saying('segmenting')
 
 
 CAMERA = """
