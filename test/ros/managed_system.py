@@ -185,7 +185,8 @@ class ManagedSystem:
                 return value
             pause.wait(POLL_S)
         logs = '\n'.join(path.read_text('utf-8') for path in self._folder.glob('*.log'))
-        raise AssertionError(f'in vain: {what}\n{logs}')
+        told = '\n'.join(f'{name}: {each.message}' for name, each in self._diagnostics.items())
+        raise AssertionError(f'in vain: {what}\n{logs}\n{told}')
 
     def until_journal(self, *expected: str) -> None:
         """Wait until nodes made exactly these transitions."""

@@ -11,7 +11,7 @@ from edge_seg.runtime.managing.manager import LifecycleManager
 from edge_seg.runtime.managing.manager_parameters import manager_settings, manager_values
 from edge_seg.runtime.managing.manager_state import Intent, ManagerSettings
 from edge_seg.runtime.managing.pause_note import default_pause_note, PauseNote
-from edge_seg.runtime.managing.supervision import SupervisionPolicy
+from edge_seg.runtime.managing.supervision import Standing, SupervisionPolicy
 from edge_seg.runtime.managing.transition_driver import TransitionLimits
 from fake_managed_nodes import FakeNode, FakePacer
 import pytest
@@ -110,10 +110,10 @@ class Robot:
         self.note = PauseNote(folder / 'note' / 'pause.json')
         self.managers: list[LifecycleManager] = []
 
-    def manager(self, *, autostart: bool = False) -> LifecycleManager:
+    def manager(self, *, autostart: bool = False, period_s: float = 0.02) -> LifecycleManager:
         settings = ManagerSettings(
             autostart=autostart,
-            period_s=0.02,
+            period_s=period_s,
             limits=LIMITS,
             supervision=SupervisionPolicy(backoff_min_s=0.01, max_attempts=3),
         )
@@ -160,6 +160,18 @@ def test_autostart_waits_for_the_nodes_and_tries_again(robot):
     robot.nodes[0].outcomes.clear()
     until(lambda: manager.report.intent is Intent.ACTIVE)
     assert robot.states == [NodeState.ACTIVE] * 2
+
+
+def test_a_node_that_dies_just_after_autostart_is_brought_back(robot):
+    """It must not be judged by a look from before, when nothing was up yet."""
+    manager = robot.manager(autostart=True, period_s=60.0)
+    manager.wake()
+    until(lambda: manager.report.nodes)
+    assert [node.standing for node in manager.report.nodes] == [Standing.UP] * 2
+
+    robot.nodes[1].restart()
+    manager.wake()
+    until(lambda: robot.states == [NodeState.ACTIVE] * 2)
 
 
 def test_autostart_gives_up_and_says_how_to_go_on(robot):

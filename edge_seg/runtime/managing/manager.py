@@ -208,6 +208,7 @@ class LifecycleManager:
                 self._decide(seen)
             if self._intent is Intent.STARTING:
                 self._try_to_start(seen, pacer=pacer)
+                seen = self._look()  # they are elsewhere now; who was down before is not held
             self._judge(seen, pacer=pacer)
             if self._intent is Intent.ACTIVE:
                 self._models.note_served()
