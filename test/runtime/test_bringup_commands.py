@@ -234,6 +234,24 @@ def test_a_new_manager_respects_the_pause_of_an_operator(robot):
     assert robot.states == [NodeState.INACTIVE] * 2
 
 
+def test_a_new_manager_does_not_decide_before_it_knows_the_processes(robot):
+    """Else it could not tell that they were paused."""
+    robot.manager().startup()
+    robot.managers[0].pause()
+    robot.managers.pop().close(timeout_s=PATIENCE_S)
+    listed = [node.processes for node in robot.nodes]
+    for node in robot.nodes:
+        node.processes = set()
+    manager = robot.manager(autostart=True)
+    until(lambda: manager.report.nodes)
+    assert manager.report.intent is Intent.UNDECIDED
+
+    for node, processes in zip(robot.nodes, listed, strict=True):
+        node.processes = processes
+    until(lambda: manager.report.intent is Intent.PAUSED)
+    assert robot.states == [NodeState.INACTIVE] * 2
+
+
 def test_a_new_manager_finishes_a_bring_up_that_was_cut_off(robot):
     for node in robot.nodes:
         node.state = NodeState.INACTIVE

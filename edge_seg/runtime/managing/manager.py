@@ -241,8 +241,8 @@ class LifecycleManager:
         self._activity = activity
 
     def _decide(self, seen: Sequence[Observation]) -> None:
-        """Adopt nodes in the state in which they are met, once all have answered."""
-        if not all(one.state.is_settled for one in seen):
+        """Adopt nodes in the state in which they are met, once all answer and are listed."""
+        if not all(one.state.is_settled and one.incarnation for one in seen):
             return
         if all(one.state is NodeState.ACTIVE for one in seen):
             _log.info('all nodes are active already: adopted')
