@@ -98,7 +98,7 @@ def test_a_namespace_holds_nodes_and_topics(start: Start) -> None:
 
     assert image.format.startswith('rgb8; jpeg')
     assert (mask.width, mask.height) == (640, 480)
-    assert watcher.node.get_publishers_info_by_topic('/front/camera/camera_info')
+    watcher.until(lambda: watcher.node.count_publishers('/front/camera/camera_info'), 'its topic')
 
 
 def test_outputs_can_stay_out_of_the_namespace(start: Start) -> None:
@@ -107,7 +107,8 @@ def test_outputs_can_stay_out_of_the_namespace(start: Start) -> None:
     mask = watcher.message(Image, '/segmentation/mask')
 
     assert (mask.width, mask.height) == (640, 480)
-    assert watcher.node.get_publishers_info_by_topic('/front/segmentation/model_status')
+    status = '/front/segmentation/model_status'
+    watcher.until(lambda: watcher.node.count_publishers(status), status)
 
 
 def test_several_cameras_follow_image_and_outputs(start: Start, tmp_path: Path) -> None:
