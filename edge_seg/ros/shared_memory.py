@@ -13,6 +13,8 @@ What Fast DDS 2.14 to 3.6 does after a kill, and what is done about it here (ADR
   and sees the lock file that the reader kept locked, clears the note in a loop that never ends
   (``recover_blocked_processing``, issue 6484): a camera driver hangs for good. Without the file
   there is no loop. So the file goes before anybody looks, which is after 1 s at the earliest.
+- Who was killed while it made a port leaves one that is never finished. Who opens it waits for
+  five minutes. They are told to make it anew (`unfinished_ports`).
 - What the dead sent with stays, 64 MiB a kill with the profile of this package. It is freed.
 """
 
@@ -25,15 +27,19 @@ import os
 from pathlib import Path
 import re
 import socket
+import threading
+import time
 
 from edge_seg.ros.port_notes import may_be_locked, names_in, PortNotes
+from edge_seg.ros.unfinished_ports import free_unfinished_ports
 from rclpy.utilities import get_rmw_implementation_identifier
 
 FOLDER = Path('/dev/shm')
 KEPT = 24
 """So many are kept: the numbers of who is killed over and over must not grow without end."""
 START_LIMIT_S = 3.0
-"""So long a process waits for another one that is joining."""
+"""So long a process waits for another one that is joining, and for ports that are being made."""
+_POLL_S = 0.02
 
 # Section 9.6.2.3 of the RTPS specification 2.5.
 _BASE, _PER_DOMAIN, _DISCOVERY = 7400, 250, 10
@@ -58,6 +64,7 @@ def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> It
         return
     notes = PortNotes(folder)
     with notes.alone('joining', limit_s=START_LIMIT_S):
+        _await_finished_ports(notes, folder)
         dead_s = notes.bury()
         with ExitStack() as places:
             for port in _newest(dead_s, _participants(domain)):
@@ -71,7 +78,7 @@ def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> It
 
 
 def bury_the_dead(*, folder: Path = FOLDER) -> None:
-    """Free what the dead sent with, and see to it that nobody hangs who sends to them.
+    """Free what the dead sent with, and see to it that nobody hangs because of them.
 
     In all domains. To be called several times a second. A port of the dead stays as long as
     anybody has it open, who would go on sending into a file that is gone.
@@ -81,13 +88,28 @@ def bury_the_dead(*, folder: Path = FOLDER) -> None:
     """
     if not _is_fast_dds():
         return
-    PortNotes(folder).bury()
+    notes = PortNotes(folder)
+    _free_unfinished_ports(notes, folder)
+    notes.bury()
     for name in names_in(folder):
         if segment := _SEGMENT.fullmatch(name):
             with suppress(OSError):  # gone by now, or of another user
                 if not may_be_locked(folder / name):
                     (folder / segment[1]).unlink(missing_ok=True)
                     (folder / name).unlink()
+
+
+def _free_unfinished_ports(notes: PortNotes, folder: Path) -> int:
+    # Alone: of two, the second would remove what has been made anew after the first.
+    with notes.alone('judging'):
+        return free_unfinished_ports(folder)
+
+
+def _await_finished_ports(notes: PortNotes, folder: Path) -> None:
+    """Wait until no port may still be being made, or turns out to be left unfinished."""
+    end_s = time.monotonic() + START_LIMIT_S
+    while _free_unfinished_ports(notes, folder) and time.monotonic() < end_s:
+        threading.Event().wait(_POLL_S)
 
 
 def _is_fast_dds() -> bool:

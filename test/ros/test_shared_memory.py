@@ -16,10 +16,11 @@ import time
 from edge_seg.ros import shared_memory
 from edge_seg.ros.port_notes import PortNotes, REST_S
 from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, FOLDER, KEPT
+from edge_seg.ros.unfinished_ports import free_unfinished_ports
 import pytest
 
 LIMIT_S = 60.0
-PLACES = 40
+FINISHED_PORT = b'\2\0\0\0cells'
 READER_PORT = 7042
 TALKER = """
 import os
@@ -55,7 +56,7 @@ def is_free(port: int) -> bool:
 
 def leave_port(folder: Path, port: int, name: str = 'fastdds') -> Path:
     """Leave behind what a reader of a port makes; gives its lock."""
-    (folder / f'{name}_port{port}').write_bytes(b'cells')
+    (folder / f'{name}_port{port}').write_bytes(FINISHED_PORT)
     (folder / f'sem.{name}_port{port}_mutex').write_bytes(b'')
     lock = folder / f'{name}_port{port}_el'
     lock.write_bytes(b'')
@@ -121,6 +122,26 @@ def _fast_dds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         shared_memory, 'get_rmw_implementation_identifier', lambda: 'rmw_fastrtps_cpp'
     )
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _free_ports() -> Iterator[None]:
+    """Let nobody hang because of these tests, which kill processes while they make ports.
+
+    On a robot the lifecycle manager does so. Other tests run meanwhile, and some of these ports
+    are those of all domains.
+    """
+    over = threading.Event()
+
+    def free() -> None:
+        while free_unfinished_ports(FOLDER) or not over.is_set():
+            threading.Event().wait(0.1)
+
+    freeing = threading.Thread(target=free)
+    freeing.start()
+    yield
+    over.set()
+    freeing.join()
 
 
 @pytest.mark.parametrize('name', ['fastdds', 'fastrtps'])
@@ -220,7 +241,7 @@ def test_the_port_of_a_dead_reader_is_there_while_its_lock_is_kept(tmp_path: Pat
 
     with clear_of_the_dead(0, folder=tmp_path):
         assert lock.exists()
-        assert segment.read_bytes() == b'cells'
+        assert segment.read_bytes() == FINISHED_PORT
 
     assert not lock.exists()
     assert not segment.exists()
