@@ -24,6 +24,7 @@ LOCKS = tuple(f'{port}_el' for port in PORTS)
 """The file that the reader of a port keeps locked as long as it lives."""
 _MUTEXES = tuple(f'sem.{port}_mutex' for port in PORTS)
 _LOCK_NAME = re.compile(r'(?:fastdds|fastrtps)_port(\d+)_el')
+_MUTEX_NAME = re.compile(r'sem\.(?:fastdds|fastrtps)_port\d+_mutex')
 _OPEN_FILES = Path('/proc/self/fd')
 _ALIVE_S = 0.0
 """Time of a note until its process is seen dead."""
@@ -87,22 +88,26 @@ class PortNotes:
         return {port: time_s for port, time_s in dead_s.items() if time_s is not None}
 
     @contextmanager
-    def kept_locked(self, port: int) -> Iterator[None]:
-        """Lock the port of somebody dead as its reader would, so that nobody else becomes that.
+    def kept_shut(self, port: int) -> Iterator[None]:
+        """Let nobody open a port of somebody dead, to read it or to send there.
 
-        With a segment, the old one where the others have removed it: who finds the lock, but no
-        segment to open, prints an error.
+        Who opens a port locks its mutex first. A folder in place of that cannot be opened, nor
+        removed as a mutex is, and Fast DDS takes it quietly: a reader goes on to the next number,
+        a message to the dead is dropped.
         """
         with ExitStack() as kept:
-            for lock in (self._folder / name.format(port) for name in LOCKS):
-                segment = lock.with_name(lock.name.removesuffix('_el'))
-                with suppress(OSError):  # somebody has the number by now
-                    file = kept.enter_context(lock.open('xb'))
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    kept.callback(lock.unlink, missing_ok=True)  # only what is ours by now
-                    os.link(self._segment(port), segment)
-                    kept.callback(segment.unlink, missing_ok=True)
+            for mutex in (self._folder / name.format(port) for name in _MUTEXES):
+                with suppress(OSError):  # of another user
+                    mutex.unlink(missing_ok=True)
+                    mutex.mkdir()
+                    kept.callback(_remove_folder, mutex)
             yield
+
+    def open_all(self) -> None:
+        """Let all ports be opened that somebody has kept shut who was killed meanwhile."""
+        for name in names_in(self._folder):
+            if _MUTEX_NAME.fullmatch(name):
+                _remove_folder(self._folder / name)
 
     @contextmanager
     def alone(self, what: str, *, limit_s: float = 1.0) -> Iterator[None]:
@@ -145,15 +150,10 @@ class PortNotes:
         with suppress(OSError):  # of another user
             os.link(lock, note)
             os.utime(note, (time_s, time_s))
-            os.link(lock.with_name(lock.name.removesuffix('_el')), self._segment(port))
 
     def _remove(self, port: int) -> None:
-        for path in (self._notes / str(port), self._segment(port)):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-
-    def _segment(self, port: int) -> Path:
-        return self._notes / f'{port}.segment'
+        with suppress(OSError):
+            (self._notes / str(port)).unlink(missing_ok=True)
 
     def _is_open(self, port: int, dead_s: float) -> bool:
         """Say whether anybody still sends to the port of who died then; removes it if not.
@@ -178,6 +178,11 @@ def names_in(folder: Path) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
+
+
+def _remove_folder(folder: Path) -> None:
+    with suppress(OSError):  # gone, or no folder
+        folder.rmdir()
 
 
 def may_be_locked(lock: Path) -> bool:

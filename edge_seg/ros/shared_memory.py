@@ -64,6 +64,7 @@ def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> It
         return
     notes = PortNotes(folder)
     with notes.alone('joining', limit_s=START_LIMIT_S):
+        notes.open_all()
         _await_finished_ports(notes, folder)
         dead_s = notes.bury()
         with ExitStack() as places:
@@ -71,7 +72,7 @@ def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> It
                 _keep_participant(port, places)
             for port in _newest(dead_s, _OF_READERS):
                 # A UDP port alone keeps nobody from one of these.
-                places.enter_context(notes.kept_locked(port))
+                places.enter_context(notes.kept_shut(port))
             yield
         # Who ends in order leaves nothing behind.
         atexit.register(notes.forget, notes.note_own())

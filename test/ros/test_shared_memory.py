@@ -220,31 +220,34 @@ def test_a_port_that_others_made_since_is_left_to_them(ros_domain_id: int, tmp_p
     assert (tmp_path / f'fastdds_port{port}').exists()
 
 
-def test_the_port_of_a_dead_reader_is_kept_locked_for_a_moment(tmp_path: Path) -> None:
+def test_nobody_opens_the_port_of_a_dead_reader_for_a_moment(tmp_path: Path) -> None:
+    """Who opens a port opens its mutex first, or makes one, and in the end removes it."""
     lock = leave_port(tmp_path, READER_PORT)
-
-    with clear_of_the_dead(0, folder=tmp_path), lock.open('rb') as file:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        bury_the_dead(folder=tmp_path)
-        assert lock.exists(), 'who looks meanwhile must not take it for one of the dead'
-
-    assert not lock.exists()
-
-
-def test_the_port_of_a_dead_reader_is_there_while_its_lock_is_kept(tmp_path: Path) -> None:
-    """Also when the others have removed it: Fast DDS complains of a lock without a port."""
-    lock = leave_port(tmp_path, READER_PORT)
-    segment = tmp_path / f'fastdds_port{READER_PORT}'
-    bury_the_dead(folder=tmp_path)
-    segment.unlink()
+    mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
 
     with clear_of_the_dead(0, folder=tmp_path):
-        assert lock.exists()
-        assert segment.read_bytes() == FINISHED_PORT
+        with pytest.raises(IsADirectoryError):
+            mutex.open('r+b')
+        with pytest.raises(FileExistsError):
+            mutex.open('xb')
+        with pytest.raises(OSError):
+            mutex.unlink()
+        bury_the_dead(folder=tmp_path)
 
     assert not lock.exists()
-    assert not segment.exists()
+    assert not mutex.exists()
+
+
+def test_ports_that_a_killed_process_kept_shut_are_opened(tmp_path: Path) -> None:
+    shut = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
+    shut.mkdir()
+    mutex = tmp_path / f'sem.fastdds_port{READER_PORT + 1}_mutex'
+    mutex.write_bytes(b'1')
+
+    with clear_of_the_dead(0, folder=tmp_path):
+        assert not shut.exists()
+
+    assert mutex.read_bytes() == b'1'
 
 
 def test_without_shared_memory_nothing_is_done(tmp_path: Path) -> None:
