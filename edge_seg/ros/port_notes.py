@@ -96,7 +96,10 @@ class PortNotes:
         a message to the dead is dropped.
         """
         with ExitStack() as kept:
-            for mutex in (self._folder / name.format(port) for name in _MUTEXES):
+            for lock, name in zip(LOCKS, _MUTEXES, strict=True):
+                mutex = self._folder / name.format(port)
+                if (self._folder / lock.format(port)).exists():
+                    continue  # somebody has the number by now
                 with suppress(OSError):  # of another user
                     mutex.unlink(missing_ok=True)
                     mutex.mkdir()

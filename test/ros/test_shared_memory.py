@@ -238,6 +238,16 @@ def test_nobody_opens_the_port_of_a_dead_reader_for_a_moment(tmp_path: Path) -> 
     assert not mutex.exists()
 
 
+def test_a_port_that_somebody_reads_by_now_is_not_kept_shut(tmp_path: Path) -> None:
+    leave_port(tmp_path, READER_PORT)
+    mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
+
+    with PortNotes(tmp_path).kept_shut(READER_PORT):
+        assert mutex.is_file()
+
+    assert mutex.is_file()
+
+
 def test_ports_that_a_killed_process_kept_shut_are_opened(tmp_path: Path) -> None:
     shut = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
     shut.mkdir()
