@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
@@ -51,7 +52,8 @@ class CameraRig:
         self._clients: dict[str, Any] = {}
         self._context = Context()
         rclpy.init(args=[], context=self._context)
-        self._node = rclpy.create_node('listener', context=self._context, enable_rosout=False)
+        with clear_of_the_dead():
+            self._node = rclpy.create_node('listener', context=self._context, enable_rosout=False)
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
@@ -47,7 +48,8 @@ class ManagedSystem:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._context = Context()
         rclpy.init(context=self._context)
-        self._node = rclpy.create_node('observer', context=self._context)
+        with clear_of_the_dead():
+            self._node = rclpy.create_node('observer', context=self._context)
         self._clients: dict[str, Any] = {}
         self._diagnostics: dict[str, Any] = {}
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from edge_seg.ros.shared_memory import clear_of_the_dead
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import SetParametersResult
@@ -82,7 +83,8 @@ class Operator:
         self._changed = threading.Condition()  # notified when anything arrives
         self._context = Context()
         rclpy.init(context=self._context)
-        self.node = rclpy.create_node('operator', context=self._context, enable_rosout=False)
+        with clear_of_the_dead():
+            self.node = rclpy.create_node('operator', context=self._context, enable_rosout=False)
         self._clients = {
             service: self.node.create_client(service_type, f'{self._name}/{service}')
             for service, service_type in SERVICES.items()

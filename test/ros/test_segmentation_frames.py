@@ -163,6 +163,7 @@ def test_a_bad_frame_is_counted_by_its_reason_and_the_next_one_answered(
 ) -> None:
     process, operator = running
     make, reason = BAD_FRAMES[case]
+    camera.ask(rgb8(scene()), masks)  # camera and node have found each other
     before = operator.last_report().count(f'drops.{reason}')
 
     bad = camera.publish(make())
@@ -184,6 +185,7 @@ def test_the_accepted_encodings_are_logged(
     running: tuple[SegmentationProcess, Operator], camera: Camera, masks: Listener
 ) -> None:
     process, operator = running
+    camera.ask(rgb8(scene()), masks)
     camera.publish(_changed(encoding='x124'))
     operator.until(
         lambda: "image encoding 'x12" in process.log and 'rgb8, bgr8' in process.log,

@@ -218,6 +218,12 @@ def test_two_nodes_work_side_by_side(start_node: Start) -> None:
     assert {m.width for m in listeners[1].messages} == {640}
 
 
+def is_error(line: str) -> bool:
+    """Tell errors from what Fast DDS finds at the ports of other processes, which it logs, too."""
+    said = any(word in line for word in ('Traceback', 'Error', 'ERROR'))
+    return said and 'RTPS_TRANSPORT_SHM' not in line
+
+
 def test_a_signal_ends_a_streaming_node_at_once(start_node: Start) -> None:
     started = {number: start_node() for number in (signal.SIGINT, signal.SIGTERM)}
     for number, (process, operator) in started.items():
@@ -229,7 +235,7 @@ def test_a_signal_ends_a_streaming_node_at_once(start_node: Start) -> None:
             listeners[0].next('a mask of the stream')
             assert process.signal(number) == 0, process.log
         assert process.ended_within_s < 3.0
-        assert [word for word in ('Traceback', 'Error', 'ERROR') if word in process.log] == []
+        assert [line for line in process.log.splitlines() if is_error(line)] == []
 
 
 def test_a_signal_ends_a_node_that_is_loading_its_first_model(
