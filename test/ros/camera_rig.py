@@ -11,16 +11,13 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from edge_seg.ros.shared_memory import clear_of_the_dead
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from segmentation_process import dds_environment
+from spinning_node import SpinningNode
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
@@ -50,15 +47,10 @@ class CameraRig:
         self._changed = threading.Condition()
         self._statuses: list[Any] = []
         self._clients: dict[str, Any] = {}
-        self._context = Context()
-        rclpy.init(args=[], context=self._context)
-        with clear_of_the_dead():
-            self._node = rclpy.create_node('listener', context=self._context, enable_rosout=False)
+        self._spinning = SpinningNode('listener', enable_rosout=False)
+        self._node = self._spinning.node
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
+        self._spinning.start()
 
     def until(self, probe: Callable[[], Any], what: str) -> Any:
         """Wait until ``probe`` gives something true, and give it."""
@@ -107,7 +99,7 @@ class CameraRig:
 
     def listen(self, kind: Any, topic: str) -> 'Ear':
         """Subscribe."""
-        return Ear(self, self._node, kind, topic)
+        return Ear(self, self._spinning, kind, topic)
 
     def status(self, accept: Callable[[Any], bool], what: str) -> Any:
         """Wait for diagnostics that are as wanted, from now on."""
@@ -128,10 +120,7 @@ class CameraRig:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(PATIENCE_S)
-        self._executor.shutdown()
-        self._thread.join(PATIENCE_S)
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        self._spinning.close()
 
     def notify(self) -> None:
         """Wake those who wait."""
@@ -155,17 +144,20 @@ class CameraRig:
 class Ear:
     """A subscription, reliable and deep, and what it received; a context manager."""
 
-    def __init__(self, rig: CameraRig, node: Any, kind: Any, topic: str) -> None:
+    def __init__(self, rig: CameraRig, spinning: SpinningNode, kind: Any, topic: str) -> None:
         self._rig = rig
-        self._node = node
+        self._spinning = spinning
         self.messages: list[Any] = []
-        self._subscription = node.create_subscription(kind, topic, self._on_message, RELIABLE)
+        self._subscription = spinning.node.create_subscription(
+            kind, topic, self._on_message, RELIABLE
+        )
 
     def __enter__(self) -> 'Ear':
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._node.destroy_subscription(self._subscription)
+        node = self._spinning.node
+        self._spinning.change(lambda: node.destroy_subscription(self._subscription))
 
     def wait_for(self, count: int) -> list[Any]:
         """Wait for so many messages and give all that came."""

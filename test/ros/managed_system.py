@@ -11,13 +11,10 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from edge_seg.ros.shared_memory import clear_of_the_dead
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from spinning_node import SpinningNode
 from std_srvs.srv import Trigger
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -46,16 +43,11 @@ class ManagedSystem:
         self._journal = folder / 'journal.txt'
         self._journal.touch()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._context = Context()
-        rclpy.init(context=self._context)
-        with clear_of_the_dead():
-            self._node = rclpy.create_node('observer', context=self._context)
+        self._spinning = SpinningNode('observer')
+        self._node = self._spinning.node
         self._clients: dict[str, Any] = {}
         self._diagnostics: dict[str, Any] = {}
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._spinning = threading.Thread(target=self._executor.spin, daemon=True)
         self._spinning.start()
 
     # Processes
@@ -99,10 +91,7 @@ class ManagedSystem:
         """End everything."""
         for name in list(self._processes):
             self.kill(name)
-        self._executor.shutdown()
-        self._spinning.join(PATIENCE_S)
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        self._spinning.close()
 
     def _start(self, name: str, arguments: list[str]) -> None:
         log = (self._folder / f'{name.lstrip("/")}.log').open('ab')
@@ -234,7 +223,7 @@ class ManagedSystem:
             return any(future.done() for future in futures)
 
         self.until(answered, f'an answer of {node}')
-        self._node.destroy_client(last)
+        self._spinning.change(lambda: self._node.destroy_client(last))
 
     def _client(self, service_type: Any, service: str) -> Any:
         if service not in self._clients:

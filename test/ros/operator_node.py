@@ -10,18 +10,17 @@ from typing import Any, TypeVar
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from edge_seg.ros.shared_memory import clear_of_the_dead
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import GetParameters, SetParameters
 import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.timer import Timer
 from segmentation_process import SegmentationProcess
 from sensor_msgs.msg import CompressedImage, Image
+from spinning_node import SpinningNode
 from std_srvs.srv import Trigger
 
 PATIENCE_S = 20.0
@@ -81,10 +80,8 @@ class Operator:
         self._name = self.full_name('segmentation')
         self._frame_ids = (f'camera_{number}' for number in itertools.count(1))
         self._changed = threading.Condition()  # notified when anything arrives
-        self._context = Context()
-        rclpy.init(context=self._context)
-        with clear_of_the_dead():
-            self.node = rclpy.create_node('operator', context=self._context, enable_rosout=False)
+        self.spinning = SpinningNode('operator', enable_rosout=False)
+        self.node = self.spinning.node
         self._clients = {
             service: self.node.create_client(service_type, f'{self._name}/{service}')
             for service, service_type in SERVICES.items()
@@ -95,18 +92,12 @@ class Operator:
         self.diagnostics_stamp = Time()
         """Stamp of the newest diagnostics."""
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
+        self.spinning.start()
 
     def close(self) -> None:
         """Leave."""
         self.forget()
-        self._executor.shutdown()
-        self._thread.join(PATIENCE_S)
-        self.node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        self.spinning.close()
 
     @property
     def namespace(self) -> str:
@@ -235,6 +226,10 @@ class Operator:
         self.report(lambda each: each.values['reliability'] == 'reliable', 'reliable subscription')
         return camera
 
+    def end_timer(self, timer: Timer) -> None:
+        """End a timer of the node."""
+        self.spinning.change(lambda: self.node.destroy_timer(timer))
+
     def forget(self) -> None:
         """End all listeners and cameras."""
         self._opened.close()
@@ -356,8 +351,9 @@ class Listener:
     def close(self) -> None:
         """Unsubscribe. Twice is fine."""
         if self._subscription is not None:
-            self._operator.node.destroy_subscription(self._subscription)
-            self._subscription = None
+            subscription, self._subscription = self._subscription, None
+            operator = self._operator
+            operator.spinning.change(lambda: operator.node.destroy_subscription(subscription))
 
     def _on_message(self, message: Any) -> None:
         self.messages.append(message)
@@ -398,7 +394,7 @@ class Camera:
         try:
             yield
         finally:
-            self._operator.node.destroy_timer(timer)
+            self._operator.end_timer(timer)
 
     def ask(self, frame: Any, *listeners: Listener, stamp: Time | None = None) -> Any:
         """Send a frame until every listener has an answer; give the answer, or all of them.
@@ -424,7 +420,7 @@ class Camera:
         """Stop publishing. Twice is fine."""
         if self._publisher is None:
             return
-        self._node.destroy_publisher(self._publisher)
-        self._publisher = None
+        publisher, self._publisher = self._publisher, None
+        self._operator.spinning.change(lambda: self._node.destroy_publisher(publisher))
         if self._own:
             self._node.destroy_node()

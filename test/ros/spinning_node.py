@@ -1,0 +1,58 @@
+"""A node of a test, spinning in a context and a thread of its own."""
+
+from collections.abc import Callable
+import threading
+from typing import Any, TypeVar
+
+from edge_seg.ros.shared_memory import clear_of_the_dead
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+
+END_TIMEOUT_S = 20.0
+
+Result = TypeVar('Result')
+
+
+class SpinningNode:
+    """A node and the thread in which it is called back.
+
+    Args:
+        name: its name.
+        options: further arguments for the node.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        self._context = Context()
+        rclpy.init(args=[], context=self._context)
+        with clear_of_the_dead():
+            self.node = rclpy.create_node(name, context=self._context, **options)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to spin."""
+        self._thread.start()
+
+    def change(self, change: Callable[[], Result]) -> Result:
+        """Do in the node's thread what takes away something that it waits for.
+
+        Done from another thread it ends the executor of rclpy now and then, which meets a handle
+        that has just gone.
+        """
+        if threading.current_thread() is self._thread:
+            return change()
+        done = threading.Event()
+        task = self._executor.create_task(change)
+        task.add_done_callback(lambda _: done.set())
+        assert done.wait(END_TIMEOUT_S), 'the thread of the node hangs, or has ended'
+        result: Result = task.result()
+        return result
+
+    def close(self) -> None:
+        """End the node and its thread."""
+        self._executor.shutdown()
+        self._thread.join(END_TIMEOUT_S)
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
