@@ -10,7 +10,7 @@ or last seen to be sent to after that.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, ExitStack, suppress
+from contextlib import contextmanager, suppress
 import fcntl
 import os
 from pathlib import Path
@@ -22,9 +22,9 @@ PORTS = ('fastdds_port{}', 'fastrtps_port{}')
 """A port in shared memory, by Fast DDS 3 and 2."""
 LOCKS = tuple(f'{port}_el' for port in PORTS)
 """The file that the reader of a port keeps locked as long as it lives."""
-_MUTEXES = tuple(f'sem.{port}_mutex' for port in PORTS)
+MUTEXES = tuple(f'sem.{port}_mutex' for port in PORTS)
+"""What guards a port while it is opened or removed."""
 _LOCK_NAME = re.compile(r'(?:fastdds|fastrtps)_port(\d+)_el')
-_MUTEX_NAME = re.compile(r'sem\.(?:fastdds|fastrtps)_port\d+_mutex')
 _OPEN_FILES = Path('/proc/self/fd')
 _ALIVE_S = 0.0
 """Time of a note until its process is seen dead."""
@@ -88,43 +88,23 @@ class PortNotes:
         return {port: time_s for port, time_s in dead_s.items() if time_s is not None}
 
     @contextmanager
-    def kept_shut(self, port: int) -> Iterator[None]:
-        """Let nobody open a port of somebody dead, to read it or to send there.
+    def alone(self, what: str, *, limit_s: float = 1.0) -> Iterator[bool]:
+        """Do something while no other process of this user does; without, when it takes long.
 
-        Who opens a port locks its mutex first. A folder in place of that cannot be opened, nor
-        removed as a mutex is, and Fast DDS takes it quietly: a reader goes on to the next number,
-        a message to the dead is dropped.
+        Gives whether that is so.
         """
-        with ExitStack() as kept:
-            for lock, name in zip(LOCKS, _MUTEXES, strict=True):
-                mutex = self._folder / name.format(port)
-                if (self._folder / lock.format(port)).exists():
-                    continue  # somebody has the number by now
-                with suppress(OSError):  # of another user
-                    mutex.unlink(missing_ok=True)
-                    mutex.mkdir()
-                    kept.callback(_remove_folder, mutex)
-            yield
-
-    def open_all(self) -> None:
-        """Let all ports be opened that somebody has kept shut who was killed meanwhile."""
-        for name in names_in(self._folder):
-            if _MUTEX_NAME.fullmatch(name):
-                _remove_folder(self._folder / name)
-
-    @contextmanager
-    def alone(self, what: str, *, limit_s: float = 1.0) -> Iterator[None]:
-        """Do something while no other process of this user does; without, when it takes long."""
         end_s = time.monotonic() + limit_s
         try:
             file = (self._notes / what).open('wb')
         except OSError:  # no such folder, or another user's
-            yield
+            yield False
             return
         with file:
-            while not _locked(file.fileno(), fcntl.LOCK_EX) and time.monotonic() < end_s:
+            while not (alone := _locked(file.fileno(), fcntl.LOCK_EX)):
+                if time.monotonic() >= end_s:
+                    break
                 threading.Event().wait(_POLL_S)
-            yield
+            yield alone
 
     def _dead_since(self, port: int) -> float | None:
         note, now_s = self._notes / str(port), time.time()
@@ -163,7 +143,7 @@ class PortNotes:
 
         Looks at all processes: to be asked rarely.
         """
-        for name, mutex in zip(PORTS, _MUTEXES, strict=True):
+        for name, mutex in zip(PORTS, MUTEXES, strict=True):
             segment = self._folder / name.format(port)
             with suppress(FileNotFoundError):
                 if segment.stat().st_mtime > dead_s:
@@ -181,11 +161,6 @@ def names_in(folder: Path) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
-
-
-def _remove_folder(folder: Path) -> None:
-    with suppress(OSError):  # gone, or no folder
-        folder.rmdir()
 
 
 def may_be_locked(lock: Path) -> bool:

@@ -14,7 +14,7 @@ What Fast DDS 2.14 to 3.6 does after a kill, and what is done about it here (ADR
   (``recover_blocked_processing``, issue 6484): a camera driver hangs for good. Without the file
   there is no loop. So the file goes before anybody looks, which is after 1 s at the earliest.
 - Who was killed while it made a port leaves one that is never finished. Who opens it waits for
-  five minutes. They are told to make it anew (`unfinished_ports`).
+  good. They are told to make it anew (`unfinished_ports`).
 - What the dead sent with stays, 64 MiB a kill with the profile of this package. It is freed.
 """
 
@@ -31,14 +31,17 @@ import threading
 import time
 
 from edge_seg.ros.port_notes import may_be_locked, names_in, PortNotes
-from edge_seg.ros.unfinished_ports import free_unfinished_ports
+from edge_seg.ros.shut_ports import kept_shut, open_all
+from edge_seg.ros.unfinished_ports import free_unfinished_ports, YOUNG_S
 from rclpy.utilities import get_rmw_implementation_identifier
 
 FOLDER = Path('/dev/shm')
 KEPT = 24
 """So many are kept: the numbers of who is killed over and over must not grow without end."""
 START_LIMIT_S = 3.0
-"""So long a process waits for another one that is joining, and for ports that are being made."""
+"""So long a process waits for another one that is joining."""
+_MAKING_LIMIT_S = YOUNG_S + 0.5
+"""So long it waits for ports that are being made."""
 _POLL_S = 0.02
 
 # Section 9.6.2.3 of the RTPS specification 2.5.
@@ -63,8 +66,9 @@ def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> It
         yield
         return
     notes = PortNotes(folder)
-    with notes.alone('joining', limit_s=START_LIMIT_S):
-        notes.open_all()
+    with notes.alone('joining', limit_s=START_LIMIT_S) as alone:
+        if alone:
+            open_all(folder)
         _await_finished_ports(notes, folder)
         dead_s = notes.bury()
         with ExitStack() as places:
@@ -72,7 +76,7 @@ def clear_of_the_dead(domain: int | None = None, *, folder: Path = FOLDER) -> It
                 _keep_participant(port, places)
             for port in _newest(dead_s, _OF_READERS):
                 # A UDP port alone keeps nobody from one of these.
-                places.enter_context(notes.kept_shut(port))
+                places.enter_context(kept_shut(port, folder))
             yield
         # Who ends in order leaves nothing behind.
         atexit.register(notes.forget, notes.note_own())
@@ -92,6 +96,9 @@ def bury_the_dead(*, folder: Path = FOLDER) -> None:
     notes = PortNotes(folder)
     _free_unfinished_ports(notes, folder)
     notes.bury()
+    with notes.alone('joining', limit_s=0.0) as nobody_joins:
+        if nobody_joins:
+            open_all(folder)
     for name in names_in(folder):
         if segment := _SEGMENT.fullmatch(name):
             with suppress(OSError):  # gone by now, or of another user
@@ -101,14 +108,14 @@ def bury_the_dead(*, folder: Path = FOLDER) -> None:
 
 
 def _free_unfinished_ports(notes: PortNotes, folder: Path) -> int:
-    # Alone: of two, the second would remove what has been made anew after the first.
+    # Alone: of two, the second could remove what has been made anew after the first.
     with notes.alone('judging'):
         return free_unfinished_ports(folder)
 
 
 def _await_finished_ports(notes: PortNotes, folder: Path) -> None:
     """Wait until no port may still be being made, or turns out to be left unfinished."""
-    end_s = time.monotonic() + START_LIMIT_S
+    end_s = time.monotonic() + _MAKING_LIMIT_S
     while _free_unfinished_ports(notes, folder) and time.monotonic() < end_s:
         threading.Event().wait(_POLL_S)
 

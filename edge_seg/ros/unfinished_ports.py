@@ -1,10 +1,10 @@
 """Frees who waits for a port in shared memory that its maker, killed in between, never finished.
 
 Who makes a port creates its file, gives it its size, sets the file's first word to
-"initializing", lays it out and sets the word to "initialized". Who opens it waits for that for
-five minutes (``managed_open_or_create_impl`` of Boost.Interprocess, in Fast DDS 2.14 to 3.6): a
-node that cannot start, or a camera driver that hangs with its next frame. A process that sends to
-somebody dead makes a port with every message, so the kill need not be rare luck.
+"initializing", lays it out and sets the word to "initialized". Who opens it waits for that without
+a limit (``managed_open_or_create_impl`` of the Boost.Interprocess in Fast DDS 2.14 to 3.6): a node
+that cannot start, or a camera driver that hangs with its next frame. A process that sends to
+somebody dead makes a port with every message, so such a kill is not rare.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ _WORD = struct.Struct('=I')
 _INITIALIZED = _WORD.pack(2)
 _CORRUPTED = _WORD.pack(3)
 """The first word of a file, as Boost sets it when all is done, and when that failed."""
-_FAILED_SIZE = 1
-"""The size that Boost gives a file when it could not give it its size."""
 
 
 def free_unfinished_ports(folder: Path) -> int:
@@ -61,10 +59,8 @@ def _is_settled(segment: str) -> bool:
         # The name first: who is told makes the port anew under it.
         if os.path.samestat(os.lstat(segment), status):
             os.unlink(segment)
-        if status.st_size < _WORD.size:
-            os.truncate(descriptor, _FAILED_SIZE)
-        else:
-            os.pwrite(descriptor, _CORRUPTED, 0)
+        # Its maker, if it only stood still, is told as well, unless it is laying it out already.
+        os.pwrite(descriptor, _CORRUPTED, 0)
         return True
     finally:
         os.close(descriptor)

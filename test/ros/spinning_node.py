@@ -1,10 +1,12 @@
 """A node of a test, spinning in a context and a thread of its own."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 import threading
 from typing import Any, TypeVar
 
-from edge_seg.ros.shared_memory import clear_of_the_dead
+from edge_seg.ros.port_notes import PortNotes
+from edge_seg.ros.shared_memory import clear_of_the_dead, FOLDER
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -27,6 +29,7 @@ class SpinningNode:
         rclpy.init(args=[], context=self._context)
         with clear_of_the_dead():
             self.node = rclpy.create_node(name, context=self._context, **options)
+        self._noted = PortNotes(FOLDER).note_own()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._executor.spin, name=name, daemon=True)
@@ -43,12 +46,16 @@ class SpinningNode:
         """
         if threading.current_thread() is self._thread:
             return change()
-        done = threading.Event()
-        task = self._executor.create_task(change)
-        task.add_done_callback(lambda _: done.set())
-        assert done.wait(END_TIMEOUT_S), 'the thread of the node hangs, or has ended'
-        result: Result = task.result()
-        return result
+        result: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                result.set_result(change())
+            except Exception as error:  # noqa: BLE001  # for who has asked, not for the executor
+                result.set_exception(error)
+
+        self._executor.create_task(run)
+        return result.result(END_TIMEOUT_S)
 
     def close(self) -> None:
         """End the node and its thread."""
@@ -56,3 +63,5 @@ class SpinningNode:
         self._thread.join(END_TIMEOUT_S)
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
+        # Or its numbers would count as those of a killed process, as this one goes on.
+        PortNotes(FOLDER).forget(self._noted)

@@ -1,7 +1,7 @@
-"""Who opens a port that its maker never finished is not kept waiting for minutes."""
+"""Who opens a port that its maker never finished is not kept waiting for good."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import os
 from pathlib import Path
 import subprocess
@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+from edge_seg.ros import shared_memory, unfinished_ports
 from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, FOLDER
 from edge_seg.ros.unfinished_ports import free_unfinished_ports, YOUNG_S
 import pytest
@@ -25,6 +26,7 @@ TALKER = """
 import rclpy
 {help}
 rclpy.init()
+input()
 with {joining}:
     node = rclpy.create_node('talker')
 print('there', flush=True)
@@ -33,6 +35,13 @@ HELPED = TALKER.format(
     help='from edge_seg.ros.shared_memory import clear_of_the_dead', joining='clear_of_the_dead()'
 )
 PLAIN = TALKER.format(help='from contextlib import nullcontext', joining='nullcontext()')
+
+
+@pytest.fixture(autouse=True)
+def _fast_dds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        shared_memory, 'get_rmw_implementation_identifier', lambda: 'rmw_fastrtps_cpp'
+    )
 
 
 def leave_port(folder: Path, content: bytes, *, name: str = 'fastdds', port: int = PORT) -> Path:
@@ -44,45 +53,64 @@ def leave_port(folder: Path, content: bytes, *, name: str = 'fastdds', port: int
     return segment
 
 
-@pytest.fixture
-def unfinished_port(ros_domain_id: int, content: bytes) -> Iterator[None]:
-    """Leave behind the port at which the first participant of the domain is told of messages."""
-    port = 7400 + 250 * ros_domain_id + 11
-    left = [FOLDER / f'{name}_port{port}' for name in ('fastdds', 'fastrtps')]
-    for segment in left:
-        segment.unlink(missing_ok=True)
-        leave_port(FOLDER, content, name=segment.name.split('_')[0], port=port)
-    yield
-    for segment in left:
-        segment.unlink(missing_ok=True)
+@contextmanager
+def unfinished_port(domain: int, content: bytes) -> Iterator[set[Path]]:
+    """Leave behind the port at which the first participant of a domain is told of messages."""
+    port = 7400 + 250 * domain + 11
+    left = {leave_port(FOLDER, content, name=name, port=port) for name in ('fastdds', 'fastrtps')}
+    try:
+        yield left
+    finally:
+        for segment in left:
+            segment.unlink(missing_ok=True)
 
 
 @contextmanager
 def process(script: str) -> Iterator['subprocess.Popen[str]']:
-    with subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE, text=True) as it:
+    with subprocess.Popen(
+        [sys.executable, '-c', script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as it:
         try:
             yield it
         finally:
             it.kill()
 
 
+def open_files(pid: int) -> set[Path]:
+    found = set()
+    for link in Path(f'/proc/{pid}/fd').iterdir():
+        with suppress(FileNotFoundError):  # closed by now
+            found.add(Path(str(link.readlink()).removesuffix(' (deleted)')))
+    return found
+
+
 @UNFINISHED
-@pytest.mark.usefixtures('unfinished_port')
-def test_a_process_that_waits_for_a_port_is_freed() -> None:
+def test_a_process_that_waits_for_a_port_is_freed(ros_domain_id: int, content: bytes) -> None:
     """With a real one, of another package."""
-    with process(PLAIN) as waiting:
+    with process(PLAIN) as waiting, unfinished_port(ros_domain_id, content) as left:
+        assert waiting.stdin is not None
+        waiting.stdin.write('\n')
+        waiting.stdin.flush()
+        end_s = time.monotonic() + LIMIT_S
+        while not open_files(waiting.pid) & left:
+            assert time.monotonic() < end_s, 'it never opened the port'
+            assert waiting.poll() is None, 'it did not have to wait'
+            for segment in left:
+                os.utime(segment)  # of this age nobody frees it, in other tests neither
+            threading.Event().wait(0.02)
+
         while waiting.poll() is None:
+            assert time.monotonic() < end_s, 'it was not freed'
             bury_the_dead()
             threading.Event().wait(0.1)
-        assert waiting.stdout is not None
-        assert waiting.stdout.read() == 'there\n'
+
+        assert waiting.communicate()[0] == 'there\n'
 
 
 @UNFINISHED
-@pytest.mark.usefixtures('unfinished_port')
-def test_a_process_of_this_package_frees_itself() -> None:
-    with process(HELPED) as joining:
-        assert joining.communicate(timeout=LIMIT_S)[0] == 'there\n'
+def test_a_process_of_this_package_frees_itself(ros_domain_id: int, content: bytes) -> None:
+    with process(HELPED) as joining, unfinished_port(ros_domain_id, content):
+        assert joining.communicate('\n', timeout=LIMIT_S)[0] == 'there\n'
 
 
 @UNFINISHED
@@ -117,11 +145,14 @@ def test_a_port_that_was_never_finished_is_removed_and_who_waits_is_told(
         assert free_unfinished_ports(tmp_path) == 0
 
         assert not segment.exists()
-        assert waiting.read(4) in (CORRUPTED, b'\0')
-        assert os.fstat(waiting.fileno()).st_size == (len(content) or 1)
+        assert waiting.read(4) == CORRUPTED
+        assert os.fstat(waiting.fileno()).st_size == max(len(content), 4)
 
 
-def test_a_port_that_is_being_made_is_left(tmp_path: Path) -> None:
+def test_a_port_that_is_being_made_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished_ports, 'YOUNG_S', 3600.0)
     segment = tmp_path / f'fastdds_port{PORT}'
     segment.write_bytes(SIZED)
 
