@@ -33,7 +33,7 @@ def kept_shut(port: int, folder: Path) -> Iterator[None]:
     with ExitStack() as kept:
         for lock_name, mutex_name in zip(LOCKS, MUTEXES, strict=True):
             lock, mutex = (folder / name.format(port) for name in (lock_name, mutex_name))
-            with suppress(OSError):  # another user's, or somebody has just made it
+            with suppress(OSError):  # another user's, or somebody is at it, too
                 inode = _shut(mutex)
                 if _is_read(lock):
                     _open(mutex, inode)
@@ -53,6 +53,8 @@ def open_all(folder: Path) -> None:
 
 
 def _shut(mutex: Path) -> int:
+    if mutex.is_dir():
+        raise FileExistsError(f'{mutex}: somebody else keeps it shut')
     with suppress(FileNotFoundError):
         mutex.rename(_aside(mutex))
     try:

@@ -290,6 +290,18 @@ def test_a_port_is_kept_shut_once_who_looked_whether_its_reader_lives_is_done(
     looking.join()
 
 
+def test_a_port_that_two_keep_shut_is_opened_by_the_first(tmp_path: Path) -> None:
+    leave_port(tmp_path, READER_PORT).unlink()
+    mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
+
+    with kept_shut(READER_PORT, tmp_path):
+        with kept_shut(READER_PORT, tmp_path):
+            pass
+        assert mutex.is_dir()
+
+    assert mutex.read_bytes() == MUTEX
+
+
 def test_a_mutex_that_others_make_meanwhile_stays(tmp_path: Path) -> None:
     leave_port(tmp_path, READER_PORT).unlink()
     mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
