@@ -6,6 +6,7 @@ from pathlib import Path
 
 import colour_models
 from edge_seg.models.store import ModelStore
+from edge_seg.ros import shared_memory
 import pytest
 from segmentation_nodes import segmentation_nodes, Start
 from segmentation_process import dds_environment
@@ -18,6 +19,14 @@ def _dds_profile() -> Iterator[None]:
         for name, value in dds_environment().items():
             patch.setenv(name, value)
         yield
+
+
+@pytest.fixture
+def fast_dds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look after shared memory whatever the middleware of these tests is."""
+    monkeypatch.setattr(
+        shared_memory, 'get_rmw_implementation_identifier', lambda: 'rmw_fastrtps_cpp'
+    )
 
 
 @pytest.fixture(scope='session')

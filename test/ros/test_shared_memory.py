@@ -7,25 +7,22 @@ from mmap import ACCESS_READ, mmap
 import os
 from pathlib import Path
 import re
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 
-from edge_seg.ros import shared_memory, shut_ports
+from edge_seg.ros import shared_memory
 from edge_seg.ros.port_notes import PortNotes, REST_S
 from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, FOLDER, KEPT
-from edge_seg.ros.shut_ports import kept_shut
 from edge_seg.ros.unfinished_ports import free_unfinished_ports
+from left_ports import FAST_DDS, leave_port
 import pytest
 
+pytestmark = pytest.mark.usefixtures('fast_dds')
+
 LIMIT_S = 60.0
-FAST_DDS = ('fastdds', 'fastrtps')
-"""How the files of Fast DDS 3 and 2 begin."""
-MUTEX = b'semaphore'
-FINISHED_PORT = b'\2\0\0\0cells'
 READER_PORT = 7042
 TALKER = """
 import os
@@ -45,15 +42,6 @@ print('there', flush=True)
 rclpy.spin(node)
 """
 
-KILLED = """
-import os
-from pathlib import Path
-from edge_seg.ros.shut_ports import kept_shut
-
-with kept_shut({port}, Path({folder!r})):
-    os.kill(os.getpid(), 9)
-"""
-
 
 def discovery_port(domain: int, participant: int) -> int:
     return 7400 + 250 * domain + 10 + 2 * participant
@@ -66,17 +54,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def leave_port(folder: Path, port: int, name: str = 'fastdds') -> Path:
-    """Leave behind what a reader of a port makes; gives its lock."""
-    (folder / f'{name}_port{port}').write_bytes(FINISHED_PORT)
-    (folder / f'sem.{name}_port{port}_mutex').write_bytes(MUTEX)
-    lock = folder / f'{name}_port{port}_el'
-    lock.write_bytes(b'')
-    a_while_ago_s = lock.stat().st_mtime - 1.0
-    os.utime(lock, (a_while_ago_s, a_while_ago_s))
-    return lock
 
 
 def notes_in(folder: Path) -> list[Path]:
@@ -136,13 +113,6 @@ def await_condition(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < end_s, f'waited {LIMIT_S} s for {what}'
         threading.Event().wait(0.02)
-
-
-@pytest.fixture(autouse=True)
-def _fast_dds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        shared_memory, 'get_rmw_implementation_identifier', lambda: 'rmw_fastrtps_cpp'
-    )
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -239,96 +209,6 @@ def test_a_port_that_others_made_since_is_left_to_them(ros_domain_id: int, tmp_p
     with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         assert is_free(port)
     assert (tmp_path / f'fastdds_port{port}').exists()
-
-
-def test_nobody_opens_the_port_of_a_dead_reader_for_a_moment(tmp_path: Path) -> None:
-    """Who opens a port opens its mutex first, or makes one, and in the end removes it."""
-    lock = leave_port(tmp_path, READER_PORT)
-    mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
-
-    with clear_of_the_dead(0, folder=tmp_path):
-        with pytest.raises(IsADirectoryError):
-            mutex.open('r+b')
-        with pytest.raises(FileExistsError):
-            mutex.open('xb')
-        with pytest.raises(OSError):
-            mutex.unlink()
-        bury_the_dead(folder=tmp_path)
-        assert mutex.is_dir(), 'it is not left over: somebody is joining'
-
-    assert not lock.exists()
-    assert mutex.read_bytes() == MUTEX
-    assert not list(tmp_path.glob('*.edge_seg'))
-
-
-def test_a_port_that_somebody_reads_by_now_is_not_kept_shut(tmp_path: Path) -> None:
-    leave_port(tmp_path, READER_PORT)
-    mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
-
-    with kept_shut(READER_PORT, tmp_path):
-        assert mutex.read_bytes() == MUTEX
-
-    assert mutex.read_bytes() == MUTEX
-
-
-def test_a_port_is_kept_shut_once_who_looked_whether_its_reader_lives_is_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shut_ports, 'LOOKS', 10_000)
-    lock = leave_port(tmp_path, READER_PORT)
-    mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
-
-    def look() -> None:
-        await_condition(mutex.is_dir, 'the folder')
-        lock.unlink()
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    with kept_shut(READER_PORT, tmp_path):
-        assert mutex.is_dir()
-        assert not lock.exists()
-    looking.join()
-
-
-def test_a_port_that_two_keep_shut_is_opened_by_the_first(tmp_path: Path) -> None:
-    leave_port(tmp_path, READER_PORT).unlink()
-    mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
-
-    with kept_shut(READER_PORT, tmp_path):
-        with kept_shut(READER_PORT, tmp_path):
-            pass
-        assert mutex.is_dir()
-
-    assert mutex.read_bytes() == MUTEX
-
-
-def test_a_mutex_that_others_make_meanwhile_stays(tmp_path: Path) -> None:
-    leave_port(tmp_path, READER_PORT).unlink()
-    mutex = tmp_path / f'sem.fastdds_port{READER_PORT}_mutex'
-
-    with kept_shut(READER_PORT, tmp_path):
-        mutex.rmdir()
-        mutex.write_bytes(b'new')
-
-    assert mutex.read_bytes() == b'new'
-
-
-@pytest.mark.parametrize('when', ['somebody joins', 'the dead are buried'])
-def test_ports_that_a_killed_process_kept_shut_are_opened(tmp_path: Path, when: str) -> None:
-    leave_port(tmp_path, READER_PORT).unlink()
-    killed = KILLED.format(port=READER_PORT, folder=str(tmp_path))
-    assert subprocess.run([sys.executable, '-c', killed]).returncode == -signal.SIGKILL
-    mutexes = [tmp_path / f'sem.{name}_port{READER_PORT}_mutex' for name in FAST_DDS]
-    assert all(mutex.is_dir() for mutex in mutexes)
-
-    if when == 'somebody joins':
-        with clear_of_the_dead(0, folder=tmp_path):
-            pass
-    else:
-        bury_the_dead(folder=tmp_path)
-
-    assert mutexes[0].read_bytes() == MUTEX
-    assert not mutexes[1].exists()
 
 
 def test_without_shared_memory_nothing_is_done(tmp_path: Path) -> None:

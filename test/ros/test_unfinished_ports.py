@@ -9,10 +9,12 @@ import sys
 import threading
 import time
 
-from edge_seg.ros import shared_memory, unfinished_ports
+from edge_seg.ros import unfinished_ports
 from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, FOLDER
 from edge_seg.ros.unfinished_ports import free_unfinished_ports, YOUNG_S
 import pytest
+
+pytestmark = pytest.mark.usefixtures('fast_dds')
 
 LIMIT_S = 60.0
 PORT = 7042
@@ -35,13 +37,6 @@ HELPED = TALKER.format(
     help='from edge_seg.ros.shared_memory import clear_of_the_dead', joining='clear_of_the_dead()'
 )
 PLAIN = TALKER.format(help='from contextlib import nullcontext', joining='nullcontext()')
-
-
-@pytest.fixture(autouse=True)
-def _fast_dds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        shared_memory, 'get_rmw_implementation_identifier', lambda: 'rmw_fastrtps_cpp'
-    )
 
 
 def leave_port(folder: Path, content: bytes, *, name: str = 'fastdds', port: int = PORT) -> Path:
