@@ -1,5 +1,6 @@
 """What a reader of a port in shared memory leaves behind."""
 
+from contextlib import suppress
 import os
 from pathlib import Path
 
@@ -18,3 +19,12 @@ def leave_port(folder: Path, port: int, name: str = 'fastdds') -> Path:
     a_while_ago_s = lock.stat().st_mtime - 1.0
     os.utime(lock, (a_while_ago_s, a_while_ago_s))
     return lock
+
+
+def open_files(pid: int) -> set[Path]:
+    """List what a process has open, by the names that it was opened with."""
+    found = set()
+    for link in Path(f'/proc/{pid}/fd').iterdir():
+        with suppress(FileNotFoundError):  # closed by now
+            found.add(Path(str(link.readlink()).removesuffix(' (deleted)')))
+    return found

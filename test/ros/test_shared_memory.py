@@ -17,7 +17,7 @@ from edge_seg.ros import shared_memory
 from edge_seg.ros.port_notes import PortNotes, REST_S
 from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, FOLDER, KEPT
 from edge_seg.ros.unfinished_ports import free_unfinished_ports
-from left_ports import FAST_DDS, leave_port
+from left_ports import FAST_DDS, leave_port, open_files
 import pytest
 
 pytestmark = pytest.mark.usefixtures('fast_dds')
@@ -87,7 +87,7 @@ def talker(
 
 def locks_of(process: 'subprocess.Popen[str]') -> set[Path]:
     """Give the files that say that the reader of each port of a process lives."""
-    opened = {link.readlink() for link in Path(f'/proc/{process.pid}/fd').iterdir()}
+    opened = open_files(process.pid)
     locks = {path for path in opened if re.fullmatch(r'fast\w+_port\d+_el', path.name)}
     assert locks
     return locks
@@ -95,8 +95,8 @@ def locks_of(process: 'subprocess.Popen[str]') -> set[Path]:
 
 def segments_of(process: 'subprocess.Popen[str]') -> list[Path]:
     """Give the shared memory that a process sends with, and the files that keep it locked."""
-    links = (link.readlink() for link in Path(f'/proc/{process.pid}/fd').iterdir())
-    locks = [link for link in links if re.search(r'fast\w+_[0-9a-f]{16}_el$', link.name)]
+    opened = open_files(process.pid)
+    locks = [path for path in opened if re.search(r'fast\w+_[0-9a-f]{16}_el$', path.name)]
     assert locks
     return locks + [lock.with_name(lock.name.removesuffix('_el')) for lock in locks]
 

@@ -1,7 +1,7 @@
 """Who opens a port that its maker never finished is not kept waiting for good."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 import os
 from pathlib import Path
 import subprocess
@@ -12,6 +12,7 @@ import time
 from edge_seg.ros import unfinished_ports
 from edge_seg.ros.shared_memory import bury_the_dead, clear_of_the_dead, FOLDER
 from edge_seg.ros.unfinished_ports import free_unfinished_ports, YOUNG_S
+from left_ports import open_files
 import pytest
 
 pytestmark = pytest.mark.usefixtures('fast_dds')
@@ -82,14 +83,6 @@ def process(script: str) -> Iterator['subprocess.Popen[str]']:
             yield it
         finally:
             it.kill()
-
-
-def open_files(pid: int) -> set[Path]:
-    found = set()
-    for link in Path(f'/proc/{pid}/fd').iterdir():
-        with suppress(FileNotFoundError):  # closed by now
-            found.add(Path(str(link.readlink()).removesuffix(' (deleted)')))
-    return found
 
 
 @UNFINISHED
