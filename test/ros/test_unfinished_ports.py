@@ -40,7 +40,7 @@ HELPED = TALKER.format(
 PLAIN = TALKER.format(help='from contextlib import nullcontext', joining='nullcontext()')
 
 
-def leave_port(
+def leave_segment(
     folder: Path,
     content: bytes,
     *,
@@ -64,7 +64,7 @@ def unfinished_port(domain: int, content: bytes) -> Iterator[set[Path]]:
     """
     port = 7400 + 250 * domain + 11
     left = {
-        leave_port(FOLDER, content, name=name, port=port, age_s=0.0)
+        leave_segment(FOLDER, content, name=name, port=port, age_s=0.0)
         for name in ('fastdds', 'fastrtps')
     }
     try:
@@ -118,11 +118,11 @@ def test_a_process_of_this_package_frees_itself(ros_domain_id: int, content: byt
 def test_it_is_done_when_a_process_joins_and_by_who_looks_after_the_dead(
     ros_domain_id: int, tmp_path: Path, content: bytes
 ) -> None:
-    segment = leave_port(tmp_path, content)
+    segment = leave_segment(tmp_path, content)
     with clear_of_the_dead(ros_domain_id, folder=tmp_path):
         assert not segment.exists()
 
-    leave_port(tmp_path, content)
+    leave_segment(tmp_path, content)
     bury_the_dead(folder=tmp_path)
     assert not segment.exists()
 
@@ -141,7 +141,7 @@ def test_who_joins_waits_for_a_port_that_is_being_made(ros_domain_id: int, tmp_p
 def test_a_port_that_was_never_finished_is_removed_and_who_waits_is_told(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
-    segment = leave_port(tmp_path, content, name=name)
+    segment = leave_segment(tmp_path, content, name=name)
     with segment.open('rb') as waiting:
         assert free_unfinished_ports(tmp_path) == 0
 
@@ -165,7 +165,7 @@ def test_a_port_that_is_being_made_is_left(
 @pytest.mark.parametrize('content', [b'\0', CORRUPTED.ljust(SIZE, b'\0')])
 def test_a_port_whose_maker_gave_up_is_removed(tmp_path: Path, content: bytes) -> None:
     """Or nobody could ever use its number: who makes one anew finds the name taken."""
-    segment = leave_port(tmp_path, content)
+    segment = leave_segment(tmp_path, content)
 
     free_unfinished_ports(tmp_path)
 
@@ -174,8 +174,8 @@ def test_a_port_whose_maker_gave_up_is_removed(tmp_path: Path, content: bytes) -
 
 def test_finished_ports_and_other_files_are_left(tmp_path: Path) -> None:
     for name in (f'fastdds_port{PORT}_el', f'sem.fastdds_port{PORT}_mutex', 'fastdds_0cb8'):
-        leave_port(tmp_path, EMPTY).rename(tmp_path / name)
-    leave_port(tmp_path, READY.ljust(SIZE, b'\0'))
+        leave_segment(tmp_path, EMPTY).rename(tmp_path / name)
+    leave_segment(tmp_path, READY.ljust(SIZE, b'\0'))
     (tmp_path / 'elsewhere').write_bytes(EMPTY)
     (tmp_path / 'fastdds_port7043').symlink_to(tmp_path / 'elsewhere')
     os.mkfifo(tmp_path / 'fastdds_port7044')
